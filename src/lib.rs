@@ -1,0 +1,24 @@
+//! patchload load-tests and profiles the rate limits of APIs whose attributes are changed by PATCH.
+//!
+//! # The map
+//! A module imports only from modules above its own row (`tests/layers.rs` holds the table and fails on any other arrow).
+//!
+//! | layer | module | owns |
+//! |---|---|---|
+//! | 0 | [`units`] | rates, shares, durations; all parsing and formatting of numbers; what a clock can do |
+//! | 1 | [`pace`] | when something is due, and who does it |
+//! | 1 | [`quota`] | models of rate limiters as pure functions of arrivals |
+//! | 3 | [`scenario`] | a TOML file to a checked scenario; templates; data rows; what each operation is |
+//!
+//! # What must stay true
+//! - `units`, `measure`, `stats`, `pace`, `quota` and `report` do no I/O and read no clock.
+//! - `Instant::now()` stands in `engine`, `http` and `sim` only; time is read through [`units::Timer`], which tests can pause.
+//! - Only `cli` prints.
+//! - Memory does not grow with the number of requests.
+//! - Time starts when the schedule wanted a request, never after the limit.
+//! - What the server does is data, never an error.
+
+pub mod pace;
+pub mod quota;
+pub mod scenario;
+pub mod units;

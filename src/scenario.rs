@@ -1,0 +1,183 @@
+//! A scenario: what is sent where, by whom, how often and under which limit.
+//!
+//! This module turns a TOML file into a checked [`Scenario`]: whoever holds one need not check again. It also decides, as
+//! pure functions of seed and operation number, what each operation is ([`Operation`]).
+
+mod caution;
+mod curl;
+mod data;
+mod loader;
+mod mistake;
+mod operation;
+mod overrides;
+mod plan;
+mod simulator;
+mod template;
+mod variant;
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use url::Url;
+
+pub use caution::Caution;
+pub use curl::curl;
+pub use data::{Data, Pick, Rows};
+pub use mistake::{LoadError, Mistake};
+pub use operation::{Operation, TokenPool};
+pub use overrides::Overrides;
+pub use plan::{Plan, QuotaUse};
+pub use simulator::{CLIENT_ID, CLIENT_SECRET, Dialect, Faults, LogNormal, Participant, Simulator, Stall, population};
+pub use variant::{RenderError, Rendered, Variant};
+
+use crate::pace::Stages;
+use crate::units::Rate;
+
+/// A checked scenario.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// The name, which names the run folder: one or more of `A-Z a-z 0-9 . _ -`.
+    pub name: String,
+    /// The seed of everything that is random.
+    pub seed: u64,
+    /// The API.
+    pub target: Target,
+    /// The rows that templates take their columns from; `None` where no template needs any.
+    pub data: Option<Data>,
+    /// The shapes of the request; at least one, with different names.
+    pub variants: Vec<Variant>,
+    /// What the users do.
+    pub load: Load,
+    /// What we impose on ourselves; `None` for no limit.
+    pub limit: Option<Limit>,
+    /// The scenario as it stands in the file, before `${ENV}` was put in, literal secrets replaced by `***`, with the
+    /// overrides of the command line under `overrides`: fit to be written into `run.json`.
+    pub source: serde_json::Value,
+}
+
+/// The API under load.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// How requests are authorised.
+    pub auth: Auth,
+    /// Which user has which token.
+    pub tokens: TokenPool,
+    /// The time after which an attempt is given up, from sent to the end of the response.
+    pub timeout: Duration,
+    /// For so long nothing but broken attempts ends the run.
+    pub give_up: Duration,
+}
+
+/// Where the API is.
+#[derive(Debug, Clone)]
+pub enum Endpoint {
+    /// The embedded simulator.
+    Simulator(Simulator),
+    /// A server; paths of variants are appended. `http` or `https`, without query and fragment.
+    Url(Url),
+}
+
+/// How requests are authorised.
+#[derive(Debug, Clone)]
+pub enum Auth {
+    /// They are not.
+    None,
+    /// By tokens that the scenario brings along.
+    Bearer {
+        /// One or more.
+        tokens: Vec<Secret>,
+    },
+    /// By tokens that the OAuth client credentials grant gives out.
+    ClientCredentials {
+        /// Where tokens are asked for; `None` for the embedded simulator's own endpoint.
+        login_url: Option<Url>,
+        /// The client.
+        client_id: String,
+        /// Its secret.
+        client_secret: Secret,
+    },
+}
+
+/// A text that appears in no file and no message.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps the text.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text itself, for the one header that needs it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// What the users do: the closed model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Load {
+    /// How many users are on stage, and when.
+    pub stages: Stages,
+    /// The pause of a user between the end of one operation and the next one's due time.
+    pub think_time: ThinkTime,
+    /// Operations of each user, at most; `None` for as many as the stages leave time for.
+    pub iterations: Option<u64>,
+    /// How users share connections.
+    pub connections: Connections,
+    /// The bound on the time after the schedule in which what is in flight may finish.
+    pub drain: Duration,
+}
+
+/// The pause between two operations of a user: evenly distributed from `min` to `max`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ThinkTime {
+    /// The shortest pause.
+    pub min: Duration,
+    /// The longest pause, at least `min`.
+    pub max: Duration,
+}
+
+/// How users share connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connections {
+    /// Each user has its own, as a real client has.
+    PerUser,
+    /// All users of a worker share a pool.
+    Shared,
+    /// Each attempt opens a new one.
+    PerRequest,
+}
+
+/// What we impose on ourselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// How many attempts may start per time, of each key.
+    pub rate: Rate,
+    /// How many may start at once after a pause.
+    pub burst: NonZeroU32,
+    /// What has a limit of its own.
+    pub per: LimitKey,
+    /// How far a late wake-up is made up for.
+    pub catch_up: Duration,
+}
+
+/// What has a limit of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitKey {
+    /// The run: one limit for all users.
+    Run,
+    /// Each token: users with the same token share a limit.
+    Token,
+}

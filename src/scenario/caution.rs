@@ -1,0 +1,48 @@
+//! What is allowed but may do harm.
+
+use std::fmt;
+
+use super::Scenario;
+use super::variant::Variant;
+
+/// Something in a scenario that is allowed but may do harm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caution {
+    /// A variant changes the participant itself instead of its attributes.
+    ChangesParticipant {
+        /// The variant's name.
+        variant: String,
+    },
+}
+
+impl fmt::Display for Caution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ChangesParticipant { variant } => write!(
+                f,
+                "variant `{variant}` changes the participant itself; there, a body with `state: \"disconnected\"` hangs up \
+                 the call; append `/attributes` to the path if you mean the attributes"
+            ),
+        }
+    }
+}
+
+impl Scenario {
+    /// What may do harm, in the order of the file.
+    #[must_use]
+    pub fn cautions(&self) -> Vec<Caution> {
+        let variants = self.variants.iter().enumerate();
+        variants
+            .filter(|(i, variant)| self.names_participant(*i, variant))
+            .map(|(_, variant)| Caution::ChangesParticipant { variant: variant.name.clone() })
+            .collect()
+    }
+
+    /// Whether the path of a variant ends with a participant.
+    fn names_participant(&self, index: usize, variant: &Variant) -> bool {
+        let Ok(request) = variant.render(self, &self.first_operation(index)) else { return false };
+        let path = request.path.split('?').next().unwrap_or_default();
+        let mut segments = path.trim_end_matches('/').rsplit('/');
+        segments.next().is_some_and(|id| !id.is_empty()) && segments.next() == Some("participants")
+    }
+}

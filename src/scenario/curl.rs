@@ -1,0 +1,54 @@
+//! A variant's first request as a curl command, for people who want to try it by hand.
+
+use super::loader::is_secret;
+use super::{Auth, Endpoint, Operation, Scenario};
+
+/// The first request of the variant with this index, as a curl command for a POSIX shell.
+///
+/// Secrets and what came from the environment, apart from the address of the target, are not in it: `$TOKEN` stands for the token, `$SIMULATOR` for the address
+/// that `patchload sim` prints, `***` for headers whose name looks secret, and `${NAME}` stays as it is in the scenario.
+///
+/// # Panics
+/// When there is no such variant.
+#[must_use]
+pub fn curl(scenario: &Scenario, variant: usize) -> String {
+    let shape = &scenario.variants[variant];
+    let request = match shape.render_shown(scenario, &scenario.first_operation(variant)) {
+        Ok(request) => request,
+        Err(error) => return format!("# the first request cannot be shown: {error}"),
+    };
+    let url = match &scenario.target.endpoint {
+        Endpoint::Simulator(_) => format!("\"$SIMULATOR\"{}", quote(&request.path)),
+        Endpoint::Url(url) => quote(&format!("{}{}", url.as_str().trim_end_matches('/'), request.path)),
+    };
+    let mut lines = vec![format!("curl -X {} {url}", shape.method)];
+    if !matches!(scenario.target.auth, Auth::None) {
+        lines.push("-H \"Authorization: Bearer $TOKEN\"".to_owned());
+    }
+    for (name, value) in &request.headers {
+        let value = if is_secret(name) { "***" } else { value.as_ref() };
+        lines.push(format!("-H {}", quote(&format!("{name}: {value}"))));
+    }
+    if let Some(body) = &request.body {
+        lines.push(format!("--data-raw {}", quote(&String::from_utf8_lossy(body))));
+    }
+    lines.join(" \\\n  ")
+}
+
+/// A text in single quotes, as one word of a shell.
+fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+impl Scenario {
+    /// The first operation of a variant: each is in the first block.
+    pub(super) fn first_operation(&self, variant: usize) -> Operation {
+        let users = u64::from(self.load.stages.max_users().max(1));
+        let block: u64 = self.variants.iter().map(|variant| u64::from(variant.weight.get())).sum();
+        let of_number = |number: u64| {
+            let user = u32::try_from(number % users).expect("a remainder by a number of users is one of them");
+            self.operation(user, number / users)
+        };
+        (0..block).map(of_number).find(|operation| operation.variant == variant).unwrap_or_else(|| of_number(0))
+    }
+}

@@ -1,0 +1,108 @@
+//! From a TOML file to a checked scenario, with all mistakes at once.
+//!
+//! Each part of the file has a reader of its own, which notes what is wrong and goes on; nothing leaves the loader unless
+//! nothing was noted. It reads the scenario and its data files, and nothing else.
+
+mod auth;
+mod environment;
+mod rows;
+mod schedule;
+mod simulator;
+mod source;
+mod target;
+mod tree;
+mod trial;
+mod variants;
+
+use std::fs;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use super::{LoadError, Mistake, Overrides, Scenario};
+pub(super) use source::is_secret;
+use tree::{Document, Table};
+
+/// The tables and values at the top of a scenario.
+const KEYS: [&str; 7] = ["name", "seed", "target", "data", "variant", "load", "limit"];
+
+impl Scenario {
+    /// Loads the scenario file at `path`; `environment` gives the values of `${NAME}`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or with everything that is wrong with it.
+    pub fn load(
+        path: &Path,
+        environment: &dyn Fn(&str) -> Option<String>,
+        overrides: &Overrides,
+    ) -> Result<Self, LoadError> {
+        let bytes = fs::read(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
+        Self::parse(path, &bytes, environment, overrides)
+    }
+
+    /// Reads a scenario from the content of the file at `path`, beside which its data files lie.
+    ///
+    /// # Errors
+    /// With everything that is wrong with it.
+    pub fn parse(
+        path: &Path,
+        bytes: &[u8],
+        environment: &dyn Fn(&str) -> Option<String>,
+        overrides: &Overrides,
+    ) -> Result<Self, LoadError> {
+        let text = str::from_utf8(bytes).map_err(|error| {
+            let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+            let column = valid.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+            let line = valid.matches('\n').count() + 1;
+            let text = "the text is not UTF-8; save the file in UTF-8".to_owned();
+            LoadError::Mistakes(vec![Mistake { path: path.to_owned(), line, column, text }])
+        })?;
+        let (tree, errors) = DeTable::parse_recoverable(text);
+        let document = Document::new(path, text, environment, &errors);
+        let scenario = read(&document, tree.get_ref(), overrides);
+        match scenario {
+            Some(scenario) if document.is_right() => Ok(scenario),
+            _ => Err(LoadError::Mistakes(document.into_mistakes())),
+        }
+    }
+}
+
+/// Reads all parts; `None` only after noting a mistake.
+fn read(document: &Document<'_>, tree: &DeTable<'_>, overrides: &Overrides) -> Option<Scenario> {
+    check_overrides(document, overrides);
+    let root = Table::root(document, tree, &KEYS);
+    let name = root.required("name", "add a name for the run folder, such as name = \"first-run\"");
+    let name = name.and_then(|field| field.name());
+    let seed = root.field("seed").and_then(|field| field.whole(0..=u64::MAX));
+    let seed = overrides.seed.or(seed).unwrap_or(1);
+    let target = target::read(&root);
+    let columns = rows::read(&root, target.as_ref().and_then(|target| target.endpoint.as_ref()));
+    let variants = variants::read(&root, &columns, seed);
+    let load = schedule::load(&root, target.as_ref().map(|target| target.timeout), overrides);
+    let limit = schedule::limit(&root, overrides);
+    Some(Scenario {
+        name: name?,
+        seed,
+        target: target?.whole()?,
+        data: columns.into_data(),
+        variants: variants?,
+        load: load?,
+        limit,
+        source: source::redacted(tree, overrides),
+    })
+}
+
+fn check_overrides(document: &Document<'_>, overrides: &Overrides) {
+    let note = |text: String| {
+        document.note(Mistake { path: "command line".into(), line: 0, column: 0, text });
+    };
+    if let Some(users) = overrides.users.filter(|users| !(1..=schedule::MOST_USERS).contains(users)) {
+        note(format!("the number of users is {users}; use 1 to {}", schedule::MOST_USERS));
+    }
+    if overrides.duration.is_some_and(|length| length.is_zero() || length > tree::LONGEST) {
+        note("the duration is zero or longer than a year; use a time such as 30s".to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! `[load]` and `[limit]`: what the users do, and what we impose on ourselves.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::tree::{Field, Table};
+use crate::pace::{Stage, Stages};
+use crate::scenario::{Connections, Limit, LimitKey, Load, Overrides, ThinkTime};
+
+/// The most users of a run.
+pub(super) const MOST_USERS: u32 = 1_000_000;
+
+const LOAD: [&str; 7] = ["model", "stages", "spread", "think_time", "iterations", "connections", "drain"];
+const LIMIT: [&str; 4] = ["rate", "burst", "per", "catch_up"];
+const CONNECTIONS: [(&str, Connections); 3] =
+    [("per-user", Connections::PerUser), ("shared", Connections::Shared), ("per-request", Connections::PerRequest)];
+const DEFAULT_SPREAD: Duration = Duration::from_secs(1);
+const DEFAULT_CATCH_UP: Duration = Duration::from_millis(20);
+
+/// Reads `[load]`; `None` only after noting a mistake, or without a timeout.
+pub(super) fn load(root: &Table<'_>, timeout: Option<Duration>, overrides: &Overrides) -> Option<Load> {
+    let hint = "add [load] with stages = [{ for = \"30s\", users = 10 }]";
+    let table = root.required("load", hint)?.table(&LOAD)?;
+    check_model(&table);
+    let spread = table.field("spread").and_then(|field| field.duration()).unwrap_or(DEFAULT_SPREAD);
+    let think_time = table.field("think_time").and_then(|field| think_time(&field)).unwrap_or_default();
+    let iterations = table.field("iterations").and_then(|field| field.whole(1..=u64::from(u32::MAX)));
+    let connections = table.field("connections").and_then(|field| field.choice(&CONNECTIONS));
+    let drain = table.field("drain").and_then(|field| field.duration());
+    let stages = table.required("stages", "write stages = [{ for = \"30s\", users = 10 }]");
+    let stages = stages.and_then(|field| stages_of(&field, spread))?;
+    let stages = match overrides.stage(stages.max_users(), stages.length(), spread) {
+        Some(stage) => Stages::new(&[stage]),
+        None => stages,
+    };
+    Some(Load {
+        stages,
+        think_time,
+        iterations,
+        connections: connections.unwrap_or(Connections::PerUser),
+        // An attempt that starts at the very end may take its whole timeout.
+        drain: drain.unwrap_or(timeout? + Duration::from_secs(1)),
+    })
+}
+
+fn check_model(table: &Table<'_>) {
+    let models = [("users", true), ("arrivals", false)];
+    if let Some(field) = table.field("model")
+        && field.choice(&models) == Some(false)
+    {
+        field.mistake("is `arrivals`, which this version does not have; use \"users\"");
+    }
+}
+
+fn stages_of(field: &Field<'_>, spread: Duration) -> Option<Stages> {
+    let items = field.items()?;
+    let stages: Vec<_> = items.iter().map(|item| stage(item, spread)).collect();
+    let stages = Stages::new(&stages.into_iter().collect::<Option<Vec<_>>>()?);
+    if stages.length().is_zero() || stages.max_users() == 0 {
+        field.mistake("has no stage with a length and a user; write one such as { for = \"30s\", users = 10 }");
+        return None;
+    }
+    Some(stages)
+}
+
+fn stage(field: &Field<'_>, spread: Duration) -> Option<Stage> {
+    let table = field.table(&["for", "users", "to"])?;
+    let length = table.required("for", "write how long the stage takes, for example \"30s\"");
+    let length = length.and_then(|field| field.duration());
+    let users = |field: Field<'_>| field.whole(0..=u64::from(MOST_USERS));
+    match (table.field("users"), table.field("to")) {
+        (Some(field), None) => Some(Stage::Hold { users: users(field)?, length: length?, spread }),
+        (None, Some(field)) => Some(Stage::Ramp { to: users(field)?, length: length? }),
+        (Some(_), Some(_)) => {
+            field.mistake("has both `users` and `to`; use `users` to hold that many, `to` for a ramp");
+            None
+        }
+        (None, None) => {
+            table.mistake("has neither `users` nor `to`; write users = 10 to hold that many, to = 10 for a ramp");
+            None
+        }
+    }
+}
+
+fn think_time(field: &Field<'_>) -> Option<ThinkTime> {
+    if !field.is_table() {
+        let pause = field.duration()?;
+        return Some(ThinkTime { min: pause, max: pause });
+    }
+    let table = field.table(&["min", "max"])?;
+    let min = table.required("min", "write the shortest pause").and_then(|field| field.duration());
+    let field = table.required("max", "write the longest pause")?;
+    let (max, min) = (field.duration()?, min?);
+    if max < min {
+        field.mistake("is shorter than `min`; use at least `min`");
+        return None;
+    }
+    Some(ThinkTime { min, max })
+}
+
+/// Reads `[limit]`; `None` for no limit, or after noting a mistake.
+pub(super) fn limit(root: &Table<'_>, overrides: &Overrides) -> Option<Limit> {
+    let default = |rate| Limit { rate, burst: NonZeroU32::MIN, per: LimitKey::Run, catch_up: DEFAULT_CATCH_UP };
+    let Some(field) = root.field("limit") else { return overrides.rate.map(default) };
+    let table = field.table(&LIMIT)?;
+    let rate = table.required("rate", "write one such as \"300/min\"").and_then(|field| field.quantity());
+    let burst = table.field("burst").and_then(|field| field.whole::<u32>(1..=u64::from(u32::MAX)));
+    let keys = [("run", LimitKey::Run), ("token", LimitKey::Token)];
+    let per = table.field("per").and_then(|field| field.choice(&keys));
+    let catch_up = table.field("catch_up").and_then(|field| field.duration());
+    let limit = default(overrides.rate.or(rate)?);
+    Some(Limit {
+        burst: burst.and_then(NonZeroU32::new).unwrap_or(limit.burst),
+        per: per.unwrap_or(limit.per),
+        catch_up: catch_up.unwrap_or(limit.catch_up),
+        ..limit
+    })
+}

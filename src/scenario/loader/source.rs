@@ -1,0 +1,71 @@
+//! The scenario as it stands in the file, fit for the run folder: without the environment, without secrets.
+
+use serde_json::{Map, Number, Value};
+use toml::de::{DeTable, DeValue};
+
+use super::environment::is_reference;
+use crate::scenario::Overrides;
+
+/// What stands for a secret.
+const HIDDEN: &str = "***";
+
+/// The tree as JSON; literal secrets are hidden, `${NAME}` stays, overrides are added.
+pub(super) fn redacted(tree: &DeTable<'_>, overrides: &Overrides) -> Value {
+    let mut source = table(tree);
+    if let Some(auth) = source.get_mut("target").and_then(|target| target.get_mut("auth")) {
+        for key in ["client_secret", "tokens"] {
+            if let Some(secret) = auth.get_mut(key) {
+                hide(secret);
+            }
+        }
+    }
+    let variants = source.get_mut("variant").and_then(Value::as_array_mut).into_iter().flatten();
+    for headers in variants.filter_map(|variant| variant.get_mut("headers").and_then(Value::as_object_mut)) {
+        for (_, value) in headers.iter_mut().filter(|(name, _)| is_secret(name)) {
+            hide(value);
+        }
+    }
+    if let Some(record) = overrides.record() {
+        source.insert("overrides".to_owned(), record);
+    }
+    Value::Object(source)
+}
+
+/// Whether a header of this name is likely to hold a secret.
+pub(in crate::scenario) fn is_secret(header: &str) -> bool {
+    let name = header.to_ascii_lowercase();
+    ["authorization", "cookie", "key", "token", "secret"].iter().any(|word| name.contains(word))
+}
+
+/// Hides texts, also those of an array; what is only a `${NAME}` says nothing and stays. Numbers are no secrets: they
+/// count tokens.
+fn hide(value: &mut Value) {
+    match value {
+        Value::String(text) if !is_reference(text) => HIDDEN.clone_into(text),
+        Value::Array(items) => items.iter_mut().for_each(hide),
+        _ => {}
+    }
+}
+
+fn table(tree: &DeTable<'_>) -> Map<String, Value> {
+    tree.iter().map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref()))).collect()
+}
+
+fn json(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Integer(number) => {
+            let (digits, radix) = (number.as_str(), number.radix());
+            let unsigned = u64::from_str_radix(digits, radix).map(Number::from);
+            let number = unsigned.or_else(|_| i64::from_str_radix(digits, radix).map(Number::from));
+            number.map_or(Value::Null, Value::Number)
+        }
+        DeValue::Float(number) => {
+            number.as_str().parse().ok().and_then(Number::from_f64).map_or(Value::Null, Value::Number)
+        }
+        DeValue::Boolean(value) => Value::Bool(*value),
+        DeValue::Datetime(time) => Value::String(time.to_string()),
+        DeValue::Array(items) => items.iter().map(|item| json(item.get_ref())).collect(),
+        DeValue::Table(entries) => Value::Object(table(entries)),
+    }
+}

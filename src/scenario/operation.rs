@@ -1,0 +1,154 @@
+//! What an operation is: pure functions of seed, user and step, whatever worker executes it.
+
+use std::num::NonZeroU32;
+
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::SplitMix64;
+
+use super::{Pick, Scenario, ThinkTime};
+use crate::units::Duration;
+
+/// One intended attribute change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operation {
+    /// The user that performs it, counted from 0.
+    pub user: u32,
+    /// How many operations of this user came before.
+    pub step: u64,
+    /// The operation's number in the run: step x users + user.
+    pub number: u64,
+    /// Index of its variant.
+    pub variant: usize,
+    /// Index of its data row; 0 where there is no data.
+    pub row: usize,
+}
+
+/// What a random choice is for; choices for different purposes are independent.
+#[derive(Debug, Clone, Copy)]
+enum Purpose {
+    Variant,
+    Row,
+    ThinkTime,
+}
+
+/// Random numbers that depend on nothing but seed, purpose and number.
+fn random(seed: u64, purpose: Purpose, number: u64) -> SplitMix64 {
+    // Distinct odd multipliers keep the streams apart; SplitMix64 scrambles the sum (Steele, Lea, Flood 2014).
+    let stream =
+        seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add((purpose as u64 + 1).wrapping_mul(0xd134_2543_de82_ef95));
+    SplitMix64::seed_from_u64(stream ^ number.wrapping_mul(0xaef1_7502_108e_f2d9))
+}
+
+impl Scenario {
+    /// What `user` does as its operation number `step`.
+    #[must_use]
+    pub fn operation(&self, user: u32, step: u64) -> Operation {
+        let number = step * u64::from(self.load.stages.max_users()) + u64::from(user);
+        Operation { user, step, number, variant: self.variant_of(number), row: self.row_of(number) }
+    }
+
+    /// The pause that `user` makes after its operation number `step`.
+    #[must_use]
+    pub fn think_time(&self, operation: &Operation) -> Duration {
+        let ThinkTime { min, max } = self.load.think_time;
+        if min == max {
+            return min;
+        }
+        random(self.seed, Purpose::ThinkTime, operation.number).random_range(min..=max)
+    }
+
+    /// Variants come in blocks that hold each as often as its weight says, in an order that the seed gives each block.
+    fn variant_of(&self, number: u64) -> usize {
+        if self.variants.len() == 1 {
+            return 0;
+        }
+        let mut block: Vec<usize> = (0..self.variants.len())
+            .flat_map(|i| std::iter::repeat_n(i, self.variants[i].weight.get() as usize))
+            .collect();
+        let length = block.len() as u64;
+        block.shuffle(&mut random(self.seed, Purpose::Variant, number / length));
+        block[usize::try_from(number % length).expect("a remainder by a length fits")]
+    }
+
+    fn row_of(&self, number: u64) -> usize {
+        let Some(data) = &self.data else { return 0 };
+        let rows = data.rows.len() as u64;
+        let row = match data.pick {
+            Pick::Sequential => number % rows,
+            Pick::Random => random(self.seed, Purpose::Row, number).random_range(0..rows),
+        };
+        usize::try_from(row).expect("a remainder by a length fits")
+    }
+}
+
+/// The tokens of a run and how users are spread over them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenPool {
+    /// Users of each token in a block of users; one entry per token, at least one.
+    weights: Vec<NonZeroU32>,
+}
+
+impl TokenPool {
+    /// So many tokens with the same number of users each.
+    #[must_use]
+    pub fn even(tokens: NonZeroU32) -> Self {
+        Self { weights: vec![NonZeroU32::MIN; tokens.get() as usize] }
+    }
+
+    /// A token per weight, with users in proportion to the weights; `None` without weights.
+    #[must_use]
+    pub fn weighted(weights: Vec<NonZeroU32>) -> Option<Self> {
+        (!weights.is_empty()).then_some(Self { weights })
+    }
+
+    /// The number of tokens, at least one.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// How many of so many users each token has.
+    #[must_use]
+    pub fn users_of_each(&self, users: u32) -> Vec<u64> {
+        let block: u64 = self.weights.iter().map(|weight| u64::from(weight.get())).sum();
+        let (blocks, mut rest) = (u64::from(users) / block, u64::from(users) % block);
+        let of_token = |weight: &NonZeroU32| {
+            let weight = u64::from(weight.get());
+            let part = rest.min(weight);
+            rest -= part;
+            blocks * weight + part
+        };
+        self.weights.iter().map(of_token).collect()
+    }
+
+    /// The token of a user, counted from 0: users take turns in blocks, each token as often as its weight says.
+    #[must_use]
+    pub fn of(&self, user: u32) -> usize {
+        let block: u64 = self.weights.iter().map(|weight| u64::from(weight.get())).sum();
+        let mut place = u64::from(user) % block;
+        for (token, weight) in self.weights.iter().enumerate() {
+            match place.checked_sub(u64::from(weight.get())) {
+                Some(rest) => place = rest,
+                None => return token,
+            }
+        }
+        unreachable!("a remainder is below the sum of the weights")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_spread_over_tokens_by_weight() {
+        let weights = [1, 99].map(|weight| NonZeroU32::new(weight).unwrap()).to_vec();
+        let pool = TokenPool::weighted(weights).unwrap();
+        assert_eq!((0..1_000).filter(|user| pool.of(*user) == 0).count(), 10);
+        assert_eq!(pool.users_of_each(1_050), [11, 1_039]);
+        let pool = TokenPool::even(NonZeroU32::new(3).unwrap());
+        assert_eq!((pool.users_of_each(5), pool.users_of_each(1)), (vec![2, 2, 1], vec![1, 0, 0]));
+        assert_eq!((0..6).map(|user| pool.of(user)).collect::<Vec<_>>(), [0, 1, 2, 0, 1, 2]);
+    }
+}
