@@ -9,6 +9,7 @@
 //! | 1 | [`pace`] | when something is due, and who does it |
 //! | 1 | [`quota`] | models of rate limiters as pure functions of arrivals |
 //! | 3 | [`scenario`] | a TOML file to a checked scenario; templates; data rows; what each operation is |
+//! | 4 | [`sim`] | the simulated API |
 //!
 //! # What must stay true
 //! - `units`, `measure`, `stats`, `pace`, `quota` and `report` do no I/O and read no clock.
@@ -21,4 +22,5 @@
 pub mod pace;
 pub mod quota;
 pub mod scenario;
+pub mod sim;
 pub mod units;
