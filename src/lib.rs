@@ -6,9 +6,12 @@
 //! | layer | module | owns |
 //! |---|---|---|
 //! | 0 | [`units`] | rates, shares, durations; all parsing and formatting of numbers; what a clock can do |
+//! | 1 | [`measure`] | the plain data of a measurement: sample, outcome, the one HDR configuration, interval, run |
+//! | 1 | [`stats`] | intervals and tests as pure functions |
 //! | 1 | [`pace`] | when something is due, and who does it |
 //! | 1 | [`quota`] | models of rate limiters as pure functions of arrivals |
 //! | 3 | [`scenario`] | a TOML file to a checked scenario; templates; data rows; what each operation is |
+//! | 4 | [`http`] | one attempt to one outcome: connections, TLS, logins, classification |
 //! | 4 | [`sim`] | the simulated API |
 //!
 //! # What must stay true
@@ -19,8 +22,11 @@
 //! - Time starts when the schedule wanted a request, never after the limit.
 //! - What the server does is data, never an error.
 
+pub mod http;
+pub mod measure;
 pub mod pace;
 pub mod quota;
 pub mod scenario;
 pub mod sim;
+pub mod stats;
 pub mod units;

@@ -1,0 +1,56 @@
+//! One attempt: a request out, an [`Answer`](crate::measure::Answer) back, and the instants between.
+//!
+//! This module owns connections, TLS, logins and the classification of answers. It never retries, never waits for a
+//! limit, and what the server does is data, never an error.
+
+mod broken;
+mod classify;
+mod client;
+mod connect;
+mod login;
+mod probe;
+
+use std::future::Future;
+use std::time::Duration;
+
+pub use client::{ClientError, Clients, HttpUser, WorkerClients};
+pub use login::{Login, LoginError, Token};
+pub use probe::{Unreachable, probe};
+pub use reqwest::header::HeaderValue;
+
+use crate::measure::Answer;
+use crate::scenario::Rendered;
+
+/// A request as the engine hands it over.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// Index of the variant in the scenario.
+    pub variant: usize,
+    /// What the variant's templates gave.
+    pub rendered: Rendered<'a>,
+    /// The value of the `Authorization` header.
+    pub authorization: Option<HeaderValue>,
+}
+
+/// One attempt as it was measured; instants are times since the start of the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// It was handed to the transport.
+    pub sent: Duration,
+    /// The response head arrived; `None` when none did.
+    pub first_byte: Option<Duration>,
+    /// The whole response was read, or the attempt was given up.
+    pub done: Duration,
+    /// How long opening a connection took, where this attempt opened one.
+    pub connect: Option<Duration>,
+    /// What came back.
+    pub answer: Answer,
+}
+
+/// The connections of one user: what an attempt is sent by.
+///
+/// One implementation speaks HTTP through reqwest; tests of the engine have one that follows a script.
+pub trait Transport {
+    /// Sends one request and reads the whole response.
+    fn attempt(&self, request: Request<'_>) -> impl Future<Output = Attempt>;
+}

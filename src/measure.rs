@@ -1,0 +1,16 @@
+//! The plain data of a measurement: what one attempt was, how attempts are counted and recorded, and what a run is.
+//!
+//! This module owns the words of the result files: [`Outcome`], [`Clock`], the one HDR configuration, [`Interval`] and
+//! [`Run`]. It does no I/O, reads no clock and judges nothing.
+
+mod distributions;
+mod failures;
+mod interval;
+mod run;
+mod sample;
+
+pub use distributions::{Clock, Distributions, PERCENTILES, micros, new_histogram, quantile};
+pub use failures::{Failure, FailureKey, Failures, MAX_FAILURES, OTHER};
+pub use interval::{Blocks, Counts, Interval, Recorder, VariantInterval};
+pub use run::{Header, Host, Phase, Run, SCHEMA, Second, State, Totals, VariantTotals, Warning};
+pub use sample::{Answer, Outcome, Sample};

@@ -1,0 +1,238 @@
+//! A run: its header, its seconds and its totals.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Blocks, Counts, Distributions, Failures, Interval};
+
+/// The version of the run folder's formats that this program writes, and the newest that it reads.
+pub const SCHEMA: u32 = 1;
+
+/// What a run was, known before its first request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// Version of the run folder's formats: [`SCHEMA`] for a run of this program.
+    pub schema: u32,
+    /// The version of patchload that ran it.
+    pub version: String,
+    /// The scenario's name.
+    pub name: String,
+    /// The target's name in the first column of every report.
+    pub target: String,
+    /// The variants' names, in the order of the scenario.
+    pub variants: Vec<String>,
+    /// The run's seed.
+    pub seed: u64,
+    /// When the schedule started, in seconds since 1970-01-01T00:00:00Z.
+    pub started_unix_s: f64,
+    /// How long the schedule is, in seconds.
+    pub planned_s: f64,
+    /// The machine.
+    pub host: Host,
+    /// The scenario as it was resolved, secrets redacted.
+    pub scenario: serde_json::Value,
+}
+
+/// Facts about the machine that a result depends on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Operating system and release.
+    pub os: String,
+    /// Processor architecture.
+    pub arch: String,
+    /// Processors that this process may use.
+    pub cores: usize,
+    /// Threads that sent requests.
+    pub workers: usize,
+    /// Threads of the embedded simulator; 0 where there was none.
+    pub simulator_threads: usize,
+}
+
+/// How far a run got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It goes on, or was killed.
+    Running,
+    /// It reached its end.
+    Finished,
+    /// It was stopped before its end.
+    Interrupted,
+}
+
+/// Which part of the run a second belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// The schedule is on.
+    Main,
+    /// The schedule is over; what was in flight finishes, and counts as of main.
+    Drain,
+}
+
+impl Phase {
+    /// The name in `timeline.csv`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Drain => "drain",
+        }
+    }
+}
+
+/// One closed second of a run, of all workers together.
+#[derive(Debug, Clone)]
+pub struct Second {
+    /// Whole seconds since the start of the run.
+    pub second: u64,
+    /// The part of the run.
+    pub phase: Phase,
+    /// What was counted and recorded.
+    pub interval: Interval,
+    /// Operations in flight at its end.
+    pub in_flight: u64,
+    /// CPU time of the busiest worker in this second as a share of one core, 0 to 1.
+    pub cpu_share: f64,
+}
+
+/// The sum of all seconds of one variant.
+#[derive(Debug, Clone, Default)]
+pub struct VariantTotals {
+    /// Counts of the run.
+    pub counts: Counts,
+    /// Failures by one-second blocks.
+    pub blocks: Blocks,
+    /// Durations of the run.
+    pub distributions: Distributions<u64>,
+}
+
+/// The sum of all seconds of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Totals {
+    /// By variant, in the order of the scenario.
+    pub variants: Vec<VariantTotals>,
+    /// Failures of all variants by one-second blocks.
+    pub blocks: Blocks,
+    /// What was not accepted.
+    pub failures: Failures,
+    /// Whole seconds that are counted.
+    pub seconds: u64,
+    /// Seconds of the schedule that have passed, at most those planned: the time over which rates are computed.
+    pub elapsed_s: f64,
+}
+
+impl Totals {
+    /// Totals of nothing.
+    #[must_use]
+    pub fn new(variants: usize) -> Self {
+        Self { variants: (0..variants).map(|_| VariantTotals::default()).collect(), ..Self::default() }
+    }
+
+    /// Adds one second.
+    pub fn add(&mut self, second: &Second) {
+        for (total, part) in self.variants.iter_mut().zip(&second.interval.variants) {
+            total.counts.add(&part.counts);
+            total.blocks.add_second(&part.counts);
+            total.distributions.add(&part.distributions);
+        }
+        self.blocks.add_second(&second.interval.counts());
+        self.failures.add(&second.interval.failures);
+        self.seconds = self.seconds.max(second.second + 1);
+    }
+
+    /// The sum over all variants.
+    #[must_use]
+    pub fn all(&self) -> VariantTotals {
+        let mut all = VariantTotals { blocks: self.blocks, ..VariantTotals::default() };
+        for variant in &self.variants {
+            all.counts.add(&variant.counts);
+            all.distributions.add(&variant.distributions);
+        }
+        all
+    }
+}
+
+/// What a reader must know before trusting the figures: what was seen, why it matters and what to try.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Warning {
+    /// The embedded simulator was the bottleneck.
+    SimulatorBusy {
+        /// CPU time of its busiest thread as a share of one core, 0 to 1.
+        cpu_share: f64,
+    },
+    /// The target stopped answering, and the run was given up.
+    TargetDied {
+        /// For so long nothing but broken attempts was seen, in seconds.
+        after_s: f64,
+    },
+    /// The in-flight attempts were not done when the bound on draining ran out.
+    DrainCut {
+        /// Operations that had started and are in no report as finished.
+        in_flight: u64,
+    },
+    /// The run was stopped before the end of its schedule.
+    Interrupted {
+        /// Seconds of the schedule that had passed.
+        elapsed_s: f64,
+        /// Seconds of the schedule.
+        planned_s: f64,
+    },
+    /// The process ended without closing the run; the reports hold what was written until then.
+    Killed {
+        /// Whole seconds that are counted.
+        seconds: u64,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use crate::units::format::{count, percent, seconds};
+        match self {
+            Self::SimulatorBusy { cpu_share } => write!(
+                f,
+                "the simulator's busiest thread used {} of a core, so latencies and rates are the simulator's own; \
+                 lower the load, or run `patchload sim` on another machine",
+                percent(*cpu_share)
+            ),
+            Self::TargetDied { after_s } => write!(
+                f,
+                "for {} every attempt broke without a response, so the run was given up; check that the target is up, \
+                 or raise `target.give_up`",
+                seconds(*after_s)
+            ),
+            Self::DrainCut { in_flight } => write!(
+                f,
+                "{} operations were still in flight when the time to drain ran out, and no report knows their outcome; \
+                 raise `load.drain`, or lower `target.timeout`",
+                count(*in_flight)
+            ),
+            Self::Interrupted { elapsed_s, planned_s } => write!(
+                f,
+                "stopped after {} of {}, so the figures are of that part only; run it again for the whole",
+                seconds(*elapsed_s),
+                seconds(*planned_s)
+            ),
+            Self::Killed { seconds } => write!(
+                f,
+                "the process ended without closing the run, so the figures are of its first {seconds} s only; up to two \
+                 seconds more may have been sent"
+            ),
+        }
+    }
+}
+
+/// A run: as it was written, or as it was read back from its folder.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// What it was.
+    pub header: Header,
+    /// How far it got.
+    pub state: State,
+    /// What to know before trusting the figures.
+    pub warnings: Vec<Warning>,
+    /// The sum of its seconds.
+    pub totals: Totals,
+}
