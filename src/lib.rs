@@ -13,6 +13,7 @@
 //! | 3 | [`scenario`] | a TOML file to a checked scenario; templates; data rows; what each operation is |
 //! | 4 | [`http`] | one attempt to one outcome: connections, TLS, logins, classification |
 //! | 4 | [`sim`] | the simulated API |
+//! | 5 | [`engine`] | runs a scenario: workers, users, limits, tokens, collection |
 //!
 //! # What must stay true
 //! - `units`, `measure`, `stats`, `pace`, `quota` and `report` do no I/O and read no clock.
@@ -22,6 +23,7 @@
 //! - Time starts when the schedule wanted a request, never after the limit.
 //! - What the server does is data, never an error.
 
+pub mod engine;
 pub mod http;
 pub mod measure;
 pub mod pace;

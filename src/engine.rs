@@ -1,0 +1,296 @@
+//! Runs a scenario: workers, users, limits, tokens, and the collection of what was measured.
+//!
+//! The engine owns threads and clocks. It knows no files and prints nothing: each closed second goes to the caller, who
+//! decides what becomes of it. See [`run`].
+
+mod clock;
+mod collector;
+mod cpu;
+mod lanes;
+mod limiter;
+mod log;
+mod placement;
+mod tokens;
+mod user;
+mod worker;
+
+use std::num::NonZeroUsize;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinSet, LocalSet};
+use url::Url;
+
+pub use clock::{PausableClock, RunClock};
+pub use lanes::{Lane, Lanes, Turn};
+pub use limiter::Limiter;
+pub use placement::Placement;
+pub use tokens::TokenKeeper;
+
+use crate::http::{ClientError, Clients, Transport};
+use crate::measure::{Interval, Second, Totals, Warning};
+use crate::scenario::Scenario;
+use crate::units::Timer;
+use collector::Collector;
+use log::{Log, Outlet, Part};
+use tokens::{Snapshot, TokenView};
+use worker::{Worker, work};
+
+/// Parts that a worker may have under way to the collector: one for the second that ends, one for a collector that is a
+/// second behind. A worker that finds the channel full goes on recording and tries again.
+const PARTS_UNDER_WAY: usize = 2;
+
+/// Time for the workers to set up before the schedule starts, so that the first requests are not late.
+const SET_UP: Duration = Duration::from_millis(50);
+
+/// Why a run could not be carried through.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No HTTP client.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The system gave no thread or no timer.
+    #[error("the system refused a worker: {0}; close other programs, or raise `ulimit -n` and `ulimit -u`")]
+    System(#[from] std::io::Error),
+    /// A bug of ours.
+    #[error("worker {0} panicked; what was measured before is kept")]
+    Panicked(usize),
+}
+
+/// What to run.
+pub struct Job {
+    /// The scenario.
+    pub scenario: Arc<Scenario>,
+    /// Where the target is: the scenario's URL, or the simulator's.
+    pub base: Url,
+    /// The tokens, already obtained.
+    pub tokens: TokenKeeper,
+    /// At most so many worker threads.
+    pub workers: NonZeroUsize,
+}
+
+/// A switch that stops a run: what is in flight finishes, nothing starts any more.
+#[derive(Debug, Clone)]
+pub struct Stop(watch::Sender<bool>);
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
+
+impl Stop {
+    /// Stops the run. Further calls change nothing.
+    pub fn request(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Whether the run was told to stop.
+    #[must_use]
+    pub fn is_requested(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
+/// What came of a run.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// The sum of all seconds.
+    pub totals: Totals,
+    /// What to know before trusting the figures.
+    pub warnings: Vec<Warning>,
+}
+
+/// Runs a scenario over HTTP to its end, to `stop`, or until the target is given up; hands each second to `on_second` as
+/// it closes.
+///
+/// # Errors
+/// When the system refuses what a worker needs, or a worker panics. What the target does is never an error.
+pub async fn run(job: Job, stop: &Stop, on_second: impl FnMut(&Second, &Totals)) -> Result<Ended, Error> {
+    let clients = Clients::new(job.scenario.clone(), &job.base)?;
+    let open = move |clock| {
+        let clients = Rc::new(clients.for_worker(clock)?);
+        Ok(move || clients.user())
+    };
+    run_with(job, stop, on_second, open).await
+}
+
+/// Runs a scenario as [`run`] does, over a transport of the caller's: `open` is called once on each worker's thread, and
+/// what it returns once for each user there.
+///
+/// # Errors
+/// As for [`run`].
+pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
+    job: Job,
+    stop: &Stop,
+    mut on_second: impl FnMut(&Second, &Totals),
+    open: impl Fn(RunClock) -> Result<U, Error> + Clone + Send + 'static,
+) -> Result<Ended, Error> {
+    let planned = job.scenario.load.stages.length();
+    let give_up = job.scenario.target.give_up;
+    let mut crew = Crew::start(job, stop, open)?;
+    let mut collector = crew.collector(planned);
+    let mut alive = Alive::default();
+    let mut warnings = Vec::new();
+    let mut tick = tokio::time::interval(Duration::from_millis(100));
+    let mut stopped = stop.0.subscribe();
+
+    loop {
+        tokio::select! {
+            part = crew.parts.recv() => match part {
+                Some(part) => crew.take(part, &mut collector),
+                None => break,
+            },
+            _ = tick.tick() => {}
+            _ = stopped.wait_for(|stop| *stop), if !crew.stopping => {
+                crew.stopping = true;
+                collector.end_at(crew.clock.now());
+            }
+        }
+        while let Some(second) = collector.close(crew.clock.now()) {
+            on_second(&second, collector.totals());
+            if let Some(after) = alive.silent_for(&second).filter(|after| *after >= give_up && !crew.stopping) {
+                warnings.push(Warning::TargetDied { after_s: after.as_secs_f64() });
+                stop.request();
+            }
+        }
+    }
+    collector.end_at(crew.clock.now());
+    while let Some(second) = collector.close_rest() {
+        on_second(&second, collector.totals());
+    }
+    crew.join()?;
+    let totals = collector.into_totals();
+    let interrupted = stop.is_requested() && warnings.is_empty();
+    if interrupted && totals.elapsed_s < planned.as_secs_f64() {
+        warnings.push(Warning::Interrupted { elapsed_s: totals.elapsed_s, planned_s: planned.as_secs_f64() });
+    }
+    Ok(Ended { totals, warnings })
+}
+
+/// Since when the target has answered nothing.
+#[derive(Default)]
+struct Alive {
+    silent: Duration,
+}
+
+impl Alive {
+    /// For how long every attempt broke, up to the end of this second; `None` when one did not. A second without any
+    /// finished attempt neither starts nor ends the silence.
+    fn silent_for(&mut self, second: &Second) -> Option<Duration> {
+        let counts = second.interval.counts();
+        let broken = counts.outcome(crate::measure::Outcome::Broken);
+        if counts.attempts() > broken {
+            self.silent = Duration::ZERO;
+        } else if broken > 0 || !self.silent.is_zero() {
+            self.silent += Duration::from_secs(1);
+        }
+        (!self.silent.is_zero()).then_some(self.silent)
+    }
+}
+
+/// The worker threads and what connects them with the collector. Dropping it leaves the workers to end by themselves
+/// when their schedule does.
+struct Crew {
+    parts: mpsc::Receiver<Part>,
+    emptied: Vec<mpsc::Sender<Interval>>,
+    threads: Vec<thread::JoinHandle<Result<(), Error>>>,
+    clock: RunClock,
+    variants: usize,
+    stopping: bool,
+    /// Renews tokens; aborted when the run ends.
+    _renewal: JoinSet<()>,
+}
+
+impl Crew {
+    fn start<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
+        job: Job,
+        stop: &Stop,
+        open: impl Fn(RunClock) -> Result<U, Error> + Clone + Send + 'static,
+    ) -> Result<Self, Error> {
+        let Job { scenario, tokens, workers, .. } = job;
+        let placement = Placement::new(&scenario, workers);
+        let (tx, parts) = mpsc::channel(placement.workers().get() * PARTS_UNDER_WAY);
+        let start = Instant::now() + SET_UP;
+        let variants = scenario.variants.len();
+        let (mut emptied, mut threads) = (Vec::new(), Vec::new());
+        for index in 0..placement.workers().get() {
+            let (emptied_tx, emptied_rx) = mpsc::channel(PARTS_UNDER_WAY);
+            emptied.push(emptied_tx);
+            let outlet = Outlet { worker: index, parts: tx.clone(), emptied: emptied_rx };
+            let bench = Bench {
+                scenario: scenario.clone(),
+                placement: placement.clone(),
+                index,
+                start,
+                outlet,
+                tokens: tokens.subscribe(),
+                stop: stop.0.subscribe(),
+            };
+            let (open, name) = (open.clone(), format!("worker-{index}"));
+            threads.push(thread::Builder::new().name(name).spawn(move || bench.work(open))?);
+        }
+        let mut renewal = JoinSet::new();
+        renewal.spawn(tokens.renew());
+        let clock = RunClock::new(start);
+        Ok(Self { parts, emptied, threads, clock, variants, stopping: false, _renewal: renewal })
+    }
+
+    fn collector(&self, planned: Duration) -> Collector {
+        Collector::new(self.variants, self.threads.len(), planned)
+    }
+
+    /// Adds a part to its second and sends the emptied interval back.
+    fn take(&self, part: Part, collector: &mut Collector) {
+        let worker = part.worker;
+        // A worker that has enough of them, or is gone, makes its own.
+        let _ = self.emptied[worker].try_send(collector.add(part));
+    }
+
+    fn join(self) -> Result<(), Error> {
+        for (index, thread) in self.threads.into_iter().enumerate() {
+            thread.join().map_err(|_| Error::Panicked(index))??;
+        }
+        Ok(())
+    }
+}
+
+/// What one worker thread needs to start.
+struct Bench {
+    scenario: Arc<Scenario>,
+    placement: Placement,
+    index: usize,
+    start: Instant,
+    outlet: Outlet,
+    tokens: watch::Receiver<Snapshot>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Bench {
+    /// The life of a worker thread: a runtime of its own, on which everything of the worker lives.
+    fn work<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
+        self,
+        open: impl FnOnce(RunClock) -> Result<U, Error>,
+    ) -> Result<(), Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        LocalSet::new().block_on(&runtime, async move {
+            let Self { scenario, placement, index, start, outlet, mut tokens, stop } = self;
+            let clock = RunClock::new(start);
+            let open = open(clock.clone())?;
+            let view = Rc::new(TokenView::new(tokens.borrow_and_update().clone()));
+            let log = Log::new(scenario.variants.len(), outlet);
+            let users: Vec<u32> = placement.users_of(&scenario, index).collect();
+            let worker = Worker::new(scenario, clock.clone(), view.clone(), log, (placement, index));
+            tokio::time::sleep_until(start.into()).await;
+            let mut following = JoinSet::new();
+            following.spawn_local(async move { view.follow(tokens).await });
+            tokio::select! {
+                () = work(worker, users, open, stop) => Ok(()),
+                Err(error) = clock.drive() => Err(error.into()),
+            }
+        })
+    }
+}

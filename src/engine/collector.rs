@@ -1,0 +1,140 @@
+//! Puts the workers' parts together into seconds and totals. Pure: it is told the time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::log::Part;
+use crate::measure::{Interval, Phase, Second, Totals};
+
+/// Collects the parts of all workers.
+pub(super) struct Collector {
+    variants: usize,
+    /// The schedule's end, or the moment at which the run was stopped before it.
+    end: Duration,
+    /// For each worker, the first second that it may still add to.
+    passed: Vec<u64>,
+    open: BTreeMap<u64, OpenSecond>,
+    /// The first second that is not closed.
+    next: u64,
+    totals: Totals,
+}
+
+#[derive(Default)]
+struct OpenSecond {
+    interval: Option<Interval>,
+    in_flight: u64,
+    cpu_share: f64,
+}
+
+impl Collector {
+    pub(super) fn new(variants: usize, workers: usize, end: Duration) -> Self {
+        Self { variants, end, passed: vec![0; workers], open: BTreeMap::new(), next: 0, totals: Totals::new(variants) }
+    }
+
+    /// The schedule ends here instead of where it was planned to.
+    pub(super) fn end_at(&mut self, now: Duration) {
+        self.end = self.end.min(now);
+    }
+
+    /// Adds a part, and returns an emptied interval to reuse. A part of a second that is closed already counts in the
+    /// next one: it is late, not lost.
+    pub(super) fn add(&mut self, part: Part) -> Interval {
+        let Part { worker, second, mut interval, in_flight, cpu_share } = part;
+        self.passed[worker] = self.passed[worker].max(second + 1);
+        let open = self.open.entry(second.max(self.next)).or_default();
+        open.in_flight += in_flight;
+        open.cpu_share = open.cpu_share.max(cpu_share);
+        open.interval.get_or_insert_with(|| Interval::new(self.variants)).add(&interval);
+        interval.clear();
+        interval
+    }
+
+    /// Closes the next second if all workers have passed it, or if it ended more than a second before `now`.
+    pub(super) fn close(&mut self, now: Duration) -> Option<Second> {
+        let all_passed = self.passed.iter().all(|passed| *passed > self.next);
+        if !all_passed && now.as_secs() < self.next + 2 {
+            return None;
+        }
+        Some(self.close_next())
+    }
+
+    /// Closes what is left once all workers are gone.
+    pub(super) fn close_rest(&mut self) -> Option<Second> {
+        (!self.open.is_empty()).then(|| self.close_next())
+    }
+
+    fn close_next(&mut self) -> Second {
+        let second = self.next;
+        self.next += 1;
+        let open = self.open.remove(&second).unwrap_or_default();
+        let closed = Second {
+            second,
+            phase: if Duration::from_secs(second) < self.end { Phase::Main } else { Phase::Drain },
+            interval: open.interval.unwrap_or_else(|| Interval::new(self.variants)),
+            in_flight: open.in_flight,
+            cpu_share: open.cpu_share,
+        };
+        self.totals.add(&closed);
+        self.totals.elapsed_s = Duration::from_secs(self.next).min(self.end).as_secs_f64();
+        closed
+    }
+
+    /// The sum of all closed seconds.
+    pub(super) fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// The sum of all closed seconds, at the end.
+    pub(super) fn into_totals(self) -> Totals {
+        self.totals
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(worker: usize, second: u64, due: usize) -> Part {
+        let mut interval = Interval::new(1);
+        interval.variants[0].counts.due = due as u64;
+        Part { worker, second, interval, in_flight: 1, cpu_share: 0.1 }
+    }
+
+    fn due(second: &Second) -> u64 {
+        second.interval.counts().due
+    }
+
+    #[test]
+    fn a_second_closes_when_all_workers_have_passed_it() {
+        let mut collector = Collector::new(1, 2, Duration::from_secs(10));
+        collector.add(part(0, 0, 3));
+        assert!(collector.close(Duration::from_millis(1_100)).is_none());
+        collector.add(part(1, 0, 4));
+        let second = collector.close(Duration::from_millis(1_100)).unwrap();
+        assert_eq!((second.second, due(&second), second.in_flight), (0, 7, 2));
+    }
+
+    #[test]
+    fn a_second_closes_a_second_late_without_a_slow_worker_whose_part_counts_in_the_next() {
+        let mut collector = Collector::new(1, 2, Duration::from_secs(10));
+        collector.add(part(0, 0, 3));
+        assert_eq!(collector.close(Duration::from_secs(2)).map(|second| due(&second)), Some(3));
+        collector.add(part(0, 1, 1));
+        collector.add(part(1, 0, 4));
+        collector.add(part(1, 1, 2));
+        assert_eq!(collector.close(Duration::from_secs(2)).map(|second| due(&second)), Some(7));
+        assert_eq!(collector.totals().variants[0].counts.due, 10);
+    }
+
+    #[test]
+    fn seconds_after_the_end_are_drain() {
+        let mut collector = Collector::new(1, 1, Duration::from_secs(1));
+        for second in 0..2 {
+            collector.add(part(0, second, 1));
+        }
+        assert_eq!(collector.close_rest().unwrap().phase, Phase::Main);
+        assert_eq!(collector.close_rest().unwrap().phase, Phase::Drain);
+        assert!(collector.close_rest().is_none());
+        assert!((collector.into_totals().elapsed_s - 1.0).abs() < 1e-9);
+    }
+}

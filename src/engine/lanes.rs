@@ -1,0 +1,277 @@
+//! Who gets the next permit of a limit, and when: a pure state machine of instants.
+//!
+//! governor decides *when* (GCRA on a clock that stands at the slot's instant), the lanes decide *who*.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use governor::clock::Clock as GovernorClock;
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+
+use crate::scenario::Limit;
+use crate::units::Share;
+
+/// What a permit is for; earlier lanes go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// Reads and repetitions that check what a write did.
+    Check,
+    /// Further attempts of an operation.
+    Retry,
+    /// First attempts.
+    Load,
+}
+
+impl Lane {
+    const ALL: [Self; 3] = [Self::Check, Self::Retry, Self::Load];
+}
+
+/// What to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Turn<W> {
+    /// This one may go; its slot was at `admitted`, which is not after now.
+    Admit {
+        /// Who waited.
+        waiter: W,
+        /// The slot's instant.
+        admitted: Duration,
+    },
+    /// Somebody waits for a slot that is still to come.
+    Wait {
+        /// The slot's instant.
+        until: Duration,
+    },
+    /// Nobody waits.
+    Idle,
+}
+
+/// The instant at which governor is asked: the slot's, never the system's.
+#[derive(Debug, Clone, Default)]
+struct SlotClock(Rc<Cell<Duration>>);
+
+impl GovernorClock for SlotClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.get()
+    }
+}
+
+/// The permits of one key of a limit and those who wait for them.
+///
+/// While somebody waits, slots follow an absolute schedule: a wake-up that comes late by no more than `catch_up` takes
+/// the slot that it was meant for, and the next slot does not move. In any window, permits <= rate x (window +
+/// `catch_up`) + burst.
+pub struct Lanes<W> {
+    limiter: RateLimiter<NotKeyed, InMemoryState, SlotClock, NoOpMiddleware<Duration>>,
+    clock: SlotClock,
+    catch_up: Duration,
+    /// No slot lies before this instant: what keeps the parts of a split limit out of step with each other.
+    phase: Duration,
+    queues: [VecDeque<(Duration, W)>; 3],
+    checks_share: Share,
+    permits: u64,
+    check_permits: u64,
+}
+
+impl<W> Lanes<W> {
+    /// The lanes of a key of `limit`, whose first slot lies at `phase` or later; checks get at most `checks_share` of
+    /// the permits while others wait.
+    #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "a rate's period is never zero")]
+    pub fn new(limit: &Limit, phase: Duration, checks_share: Share) -> Self {
+        let clock = SlotClock::default();
+        let quota =
+            Quota::with_period(limit.rate.period()).expect("a rate's period is above zero").allow_burst(limit.burst);
+        Self {
+            limiter: RateLimiter::direct_with_clock(quota, clock.clone()),
+            clock,
+            catch_up: limit.catch_up,
+            phase,
+            queues: [VecDeque::new(), VecDeque::new(), VecDeque::new()],
+            checks_share,
+            permits: 0,
+            check_permits: 0,
+        }
+    }
+
+    /// Puts somebody who wants a permit since `due` at the end of a lane.
+    pub fn enqueue(&mut self, lane: Lane, due: Duration, waiter: W) {
+        self.queues[lane as usize].push_back((due, waiter));
+    }
+
+    /// Takes everybody out of all lanes.
+    pub fn clear(&mut self) {
+        self.queues.iter_mut().for_each(VecDeque::clear);
+    }
+
+    /// What to do at `now`.
+    pub fn next(&mut self, now: Duration) -> Turn<W> {
+        let Some(lane) = self.next_lane() else { return Turn::Idle };
+        let Some((due, waiter)) = self.queues[lane as usize].pop_front() else { return Turn::Idle };
+        let earliest = due.max(now.saturating_sub(self.catch_up)).max(self.phase);
+        match self.take_slot(earliest, now) {
+            Err(until) => {
+                self.queues[lane as usize].push_front((due, waiter));
+                Turn::Wait { until }
+            }
+            Ok(admitted) => {
+                self.permits += 1;
+                self.check_permits += u64::from(lane == Lane::Check);
+                Turn::Admit { waiter, admitted }
+            }
+        }
+    }
+
+    /// Takes the first slot from `earliest` on, or says when it comes if that is after `now`.
+    fn take_slot(&self, earliest: Duration, now: Duration) -> Result<Duration, Duration> {
+        let mut slot = earliest;
+        loop {
+            if slot > now {
+                return Err(slot);
+            }
+            self.clock.0.set(slot);
+            match self.limiter.check() {
+                Ok(()) => return Ok(slot),
+                Err(refused) => slot = refused.earliest_possible(),
+            }
+        }
+    }
+
+    /// The lane whose turn it is, if anybody waits.
+    fn next_lane(&self) -> Option<Lane> {
+        let mut waiting = Lane::ALL.into_iter().filter(|lane| !self.queues[*lane as usize].is_empty());
+        let first = waiting.next()?;
+        if first == Lane::Check && !self.checks_have_room() {
+            return Some(waiting.next().unwrap_or(first));
+        }
+        Some(first)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "permit counts stay far below 2^53")]
+    fn checks_have_room(&self) -> bool {
+        (self.check_permits + 1) as f64 <= self.checks_share.get() * (self.permits + 1) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::scenario::LimitKey;
+
+    fn limit(rate: &str, burst: u32) -> Limit {
+        Limit {
+            rate: rate.parse().unwrap(),
+            burst: burst.try_into().unwrap(),
+            per: LimitKey::Run,
+            catch_up: Duration::from_millis(20),
+        }
+    }
+
+    fn lanes(rate: &str, burst: u32) -> Lanes<u32> {
+        Lanes::new(&limit(rate, burst), Duration::ZERO, Share::NONE)
+    }
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn admits_in_order_at_absolute_slots_although_each_wake_up_is_late() {
+        let mut lanes = lanes("100/s", 1);
+        for waiter in 0..4 {
+            lanes.enqueue(Lane::Load, ms(0), waiter);
+        }
+        assert_eq!(lanes.next(ms(3)), Turn::Admit { waiter: 0, admitted: ms(0) });
+        assert_eq!(lanes.next(ms(3)), Turn::Wait { until: ms(10) });
+        assert_eq!(lanes.next(ms(17)), Turn::Admit { waiter: 1, admitted: ms(10) });
+        assert_eq!(lanes.next(ms(23)), Turn::Admit { waiter: 2, admitted: ms(20) });
+        assert_eq!(lanes.next(ms(23)), Turn::Wait { until: ms(30) });
+    }
+
+    #[test]
+    fn a_wake_up_later_than_the_allowance_loses_the_rest() {
+        let mut lanes = lanes("100/s", 1);
+        for waiter in 0..4 {
+            lanes.enqueue(Lane::Load, ms(0), waiter);
+        }
+        assert_eq!(lanes.next(ms(0)), Turn::Admit { waiter: 0, admitted: ms(0) });
+        // 50 ms late: slots before 480 ms are gone.
+        assert_eq!(lanes.next(ms(500)), Turn::Admit { waiter: 1, admitted: ms(480) });
+        assert_eq!(lanes.next(ms(500)), Turn::Admit { waiter: 2, admitted: ms(490) });
+        assert_eq!(lanes.next(ms(500)), Turn::Admit { waiter: 3, admitted: ms(500) });
+    }
+
+    #[test]
+    fn the_burst_goes_at_once_and_then_the_rate_holds() {
+        let mut lanes = lanes("10/s", 3);
+        for waiter in 0..4 {
+            lanes.enqueue(Lane::Load, ms(1_000), waiter);
+        }
+        for waiter in 0..3 {
+            assert_eq!(lanes.next(ms(1_000)), Turn::Admit { waiter, admitted: ms(1_000) });
+        }
+        assert_eq!(lanes.next(ms(1_000)), Turn::Wait { until: ms(1_100) });
+    }
+
+    #[test]
+    fn checks_go_before_retries_before_load_within_their_share() {
+        let mut lanes = Lanes::new(&limit("1000/s", 1), Duration::ZERO, "20%".parse().unwrap());
+        for waiter in 0..20 {
+            lanes.enqueue(Lane::Load, ms(0), ("load", waiter));
+            lanes.enqueue(Lane::Check, ms(0), ("check", waiter));
+        }
+        lanes.enqueue(Lane::Retry, ms(0), ("retry", 0));
+        let mut order = Vec::new();
+        for now in 0..20 {
+            if let Turn::Admit { waiter, .. } = lanes.next(ms(now)) {
+                order.push(waiter.0);
+            }
+        }
+        assert_eq!(order[..6], ["retry", "load", "load", "load", "check", "load"]);
+        assert_eq!(order.iter().filter(|name| **name == "check").count(), 4);
+    }
+
+    #[test]
+    fn the_parts_of_a_split_limit_keep_out_of_step() {
+        let mut second = Lanes::new(&limit("100/s", 1), ms(5), Share::NONE);
+        second.enqueue(Lane::Load, ms(0), 0);
+        assert_eq!(second.next(ms(0)), Turn::Wait { until: ms(5) });
+        assert_eq!(second.next(ms(6)), Turn::Admit { waiter: 0, admitted: ms(5) });
+    }
+
+    proptest! {
+        #[test]
+        fn no_window_holds_more_than_the_rate_and_the_catch_up_allow(
+            count in 1..5_000_u32, burst in 1..20_u32, wakes in proptest::collection::vec((0..60_000_u64, 0..4_u32), 1..300),
+        ) {
+            let limit = limit(&format!("{count}/s"), burst);
+            let mut lanes = Lanes::new(&limit, Duration::ZERO, Share::NONE);
+            let (mut now, mut permits) = (Duration::ZERO, Vec::new());
+            for (gap_us, arrivals) in wakes {
+                now += Duration::from_micros(gap_us);
+                for _ in 0..arrivals {
+                    lanes.enqueue(Lane::Load, now, ());
+                }
+                while let Turn::Admit { admitted, .. } = lanes.next(now) {
+                    prop_assert!(admitted <= now && now <= admitted + limit.catch_up);
+                    permits.push(now);
+                }
+            }
+            for (i, start) in permits.iter().enumerate() {
+                for (n, end) in permits[i..].iter().enumerate() {
+                    let window = (end.saturating_sub(*start) + limit.catch_up).as_secs_f64();
+                    let allowed = limit.rate.per_second() * window + f64::from(burst);
+                    let permits = u32::try_from(n + 1).unwrap();
+                    prop_assert!(f64::from(permits) <= allowed + 1e-6, "{permits} permits, {allowed} allowed");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What one worker records, handed over once a second without a lock on the request path.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::cpu::thread_cpu;
+use crate::measure::{Interval, Recorder, Sample};
+
+/// What a worker hands over.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// Which worker.
+    pub(super) worker: usize,
+    /// The second of the run in which the interval began.
+    pub(super) second: u64,
+    /// What was recorded.
+    pub(super) interval: Interval,
+    /// Operations in flight at the hand-over.
+    pub(super) in_flight: u64,
+    /// CPU time of the worker's thread since the last hand-over, as a share of the time between.
+    pub(super) cpu_share: f64,
+}
+
+/// Where a worker's parts go, and where emptied intervals come back from.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    pub(super) worker: usize,
+    pub(super) parts: mpsc::Sender<Part>,
+    pub(super) emptied: mpsc::Receiver<Interval>,
+}
+
+/// A worker's record; its users share it without a lock.
+pub(super) struct Log(RefCell<State>);
+
+struct State {
+    recorder: Recorder,
+    variants: usize,
+    outlet: Outlet,
+    second: u64,
+    since: Duration,
+    cpu: Duration,
+    /// Operations that are due and neither finished nor given up.
+    pending: u64,
+}
+
+impl Log {
+    pub(super) fn new(variants: usize, outlet: Outlet) -> Self {
+        Self(RefCell::new(State {
+            recorder: Recorder::new(variants),
+            variants,
+            outlet,
+            second: 0,
+            since: Duration::ZERO,
+            cpu: thread_cpu(),
+            pending: 0,
+        }))
+    }
+
+    /// The schedule wants an operation.
+    pub(super) fn due(&self, now: Duration, variant: usize) {
+        let mut state = self.at(now);
+        state.recorder.due(variant);
+        state.pending += 1;
+    }
+
+    /// An operation that was due is given up before its first attempt.
+    pub(super) fn unsent(&self, now: Duration, variant: usize) {
+        let mut state = self.at(now);
+        state.recorder.unsent(variant);
+        state.pending -= 1;
+    }
+
+    /// The first attempt of an operation is about to be sent.
+    pub(super) fn started(&self, now: Duration, variant: usize) {
+        self.at(now).recorder.started(variant);
+    }
+
+    /// An attempt is done.
+    pub(super) fn record(&self, sample: &Sample) {
+        let mut state = self.at(sample.done);
+        state.recorder.record(sample);
+        state.pending -= u64::from(sample.last);
+    }
+
+    /// Operations that are due and neither finished nor given up.
+    pub(super) fn pending(&self) -> u64 {
+        self.0.borrow().pending
+    }
+
+    /// Hands over what belongs to a second that has passed at `now`.
+    pub(super) fn roll(&self, now: Duration) {
+        drop(self.at(now));
+    }
+
+    /// Hands over the rest; the worker is done.
+    pub(super) async fn finish(self, now: Duration) {
+        let mut state = self.0.into_inner();
+        let part = state.part(now, Interval::default());
+        // The collector is gone only when the whole run is given up; then nobody wants the part.
+        let _ = state.outlet.parts.send(part).await;
+    }
+
+    /// The state in the second of `now`: what was recorded before is handed over first.
+    fn at(&self, now: Duration) -> std::cell::RefMut<'_, State> {
+        let mut state = self.0.borrow_mut();
+        if now.as_secs() > state.second {
+            state.hand_over(now);
+        }
+        state
+    }
+}
+
+impl State {
+    /// Hands over the interval; when the collector lags behind, goes on recording into it and tries again a second
+    /// later, so that nothing is lost and nobody waits.
+    fn hand_over(&mut self, now: Duration) {
+        if self.outlet.parts.capacity() > 0 {
+            let empty = self.outlet.emptied.try_recv().unwrap_or_else(|_| Interval::new(self.variants));
+            let part = self.part(now, empty);
+            let _ = self.outlet.parts.try_send(part);
+        }
+        self.second = now.as_secs();
+    }
+
+    fn part(&mut self, now: Duration, empty: Interval) -> Part {
+        let cpu = thread_cpu();
+        let (used, passed) = (cpu.saturating_sub(self.cpu), now.saturating_sub(self.since));
+        (self.cpu, self.since) = (cpu, now);
+        Part {
+            worker: self.outlet.worker,
+            second: self.second,
+            interval: self.recorder.swap(empty),
+            in_flight: self.recorder.in_flight(),
+            cpu_share: if passed.is_zero() { 0.0 } else { used.as_secs_f64() / passed.as_secs_f64() },
+        }
+    }
+}

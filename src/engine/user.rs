@@ -1,0 +1,117 @@
+//! One virtual user: one operation at a time, for as long as the schedule has it on stage.
+
+use std::rc::Rc;
+
+use super::lanes::Lane;
+use super::worker::Worker;
+use crate::http::{Attempt, Request, Transport};
+use crate::measure::{Answer, Outcome, Sample};
+use crate::scenario::Operation;
+use crate::units::{Duration, Timer};
+
+/// Performs a user's operations, one after the other, until the schedule or the run ends.
+pub(super) async fn live<T: Timer, X: Transport>(worker: Rc<Worker<T>>, user: u32, open: impl FnOnce() -> X) {
+    let scenario = worker.scenario.clone();
+    let load = &scenario.load;
+    let Some(mut due) = load.stages.next_start(user, Duration::ZERO) else { return };
+    worker.timer.sleep_until(due).await;
+    let transport = open();
+    for step in 0..load.iterations.unwrap_or(u64::MAX) {
+        worker.timer.sleep_until(due).await;
+        if worker.is_stopping() {
+            return;
+        }
+        let operation = scenario.operation(user, step);
+        let Some(done) = perform(&worker, &operation, due, &transport).await else { return };
+        match load.stages.next_start(user, done + scenario.think_time(&operation)) {
+            Some(next) => due = next,
+            None => return,
+        }
+    }
+}
+
+/// Performs one operation and returns when it was done; `None` when it was given up unsent.
+async fn perform<T: Timer, X: Transport>(
+    worker: &Worker<T>,
+    operation: &Operation,
+    due: Duration,
+    transport: &X,
+) -> Option<Duration> {
+    let variant = operation.variant;
+    worker.log.due(worker.timer.now(), variant);
+    let rendered = worker.scenario.variants[variant].render(&worker.scenario, operation);
+    let admitted = match worker.placement.key_of(&worker.scenario, operation.user) {
+        None => Some(due),
+        Some(key) => worker.limiters[key].permit(Lane::Load, due).await,
+    };
+    let Some(admitted) = admitted else {
+        worker.log.unsent(worker.timer.now(), variant);
+        worker.settle();
+        return None;
+    };
+    let flight = Flight::start(worker, variant, due, admitted);
+    let attempt = match rendered {
+        Ok(rendered) => {
+            let authorization = worker.tokens.of(worker.scenario.target.tokens.of(operation.user));
+            transport.attempt(Request { variant, rendered, authorization }).await
+        }
+        Err(error) => {
+            let now = worker.timer.now();
+            let answer = broken("not_sent.template", true, error.to_string());
+            Attempt { sent: now, first_byte: None, done: now, connect: None, answer }
+        }
+    };
+    Some(flight.land(attempt))
+}
+
+fn broken(code: &str, not_sent: bool, message: String) -> Answer {
+    Answer {
+        outcome: Outcome::Broken,
+        status: None,
+        code: code.to_owned(),
+        correlation_id: None,
+        message: Some(message),
+        retry_after: None,
+        not_sent,
+    }
+}
+
+/// An operation in flight: it lands, or it is dropped and recorded as abandoned.
+struct Flight<'a, T: Timer> {
+    worker: &'a Worker<T>,
+    variant: usize,
+    due: Duration,
+    admitted: Duration,
+    landed: bool,
+}
+
+impl<'a, T: Timer> Flight<'a, T> {
+    fn start(worker: &'a Worker<T>, variant: usize, due: Duration, admitted: Duration) -> Self {
+        worker.log.started(worker.timer.now(), variant);
+        Self { worker, variant, due, admitted, landed: false }
+    }
+
+    fn land(mut self, attempt: Attempt) -> Duration {
+        self.landed = true;
+        let done = attempt.done;
+        self.record(attempt);
+        done
+    }
+
+    fn record(&self, attempt: Attempt) {
+        let Attempt { sent, first_byte, done, connect, answer } = attempt;
+        let (variant, due, admitted) = (self.variant, self.due, self.admitted);
+        self.worker.log.record(&Sample { variant, due, admitted, sent, first_byte, done, connect, answer, last: true });
+        self.worker.settle();
+    }
+}
+
+impl<T: Timer> Drop for Flight<'_, T> {
+    fn drop(&mut self) {
+        if !self.landed {
+            let now = self.worker.timer.now();
+            let answer = broken("abandoned", false, "still in flight when the time to drain ran out".to_owned());
+            self.record(Attempt { sent: self.admitted, first_byte: None, done: now, connect: None, answer });
+        }
+    }
+}
