@@ -14,6 +14,8 @@
 //! | 4 | [`http`] | one attempt to one outcome: connections, TLS, logins, classification |
 //! | 4 | [`sim`] | the simulated API |
 //! | 5 | [`engine`] | runs a scenario: workers, users, limits, tokens, collection |
+//! | 5 | [`results`] | run folders: the only module that touches them |
+//! | 7 | [`report`] | a run to text |
 //!
 //! # What must stay true
 //! - `units`, `measure`, `stats`, `pace`, `quota` and `report` do no I/O and read no clock.
@@ -28,6 +30,8 @@ pub mod http;
 pub mod measure;
 pub mod pace;
 pub mod quota;
+pub mod report;
+pub mod results;
 pub mod scenario;
 pub mod sim;
 pub mod stats;

@@ -1,0 +1,10 @@
+//! What a person reads: results as text.
+//!
+//! Everything here is a pure function of the data and returns a `String`. This module does no I/O, judges nothing and
+//! computes no figure of its own: rates come from [`results`](crate::results), quantiles from
+//! [`measure`](crate::measure), and the text of every number from [`units::format`](crate::units::format).
+
+mod table;
+mod text;
+
+pub use text::text;

@@ -1,0 +1,268 @@
+//! The final summary of a run, as plain text of about 100 columns.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use hdrhistogram::Histogram;
+
+use super::table::Side::{Left, Right};
+use super::table::Table;
+use crate::measure::{Clock, Outcome, Run, State, VariantTotals, quantile};
+use crate::results::{ALL, Estimate, FILES, Rates};
+use crate::units::format::{count, micros, per_second, percent, seconds, utc};
+
+/// Where lines of prose are wrapped.
+const WIDTH: usize = 96;
+
+/// How many rows the table of failures has at most.
+const FAILURE_ROWS: usize = 20;
+
+/// How many characters of a text from the server are shown.
+const SERVER_TEXT: usize = 40;
+
+/// What stands where a figure is not known.
+const UNKNOWN: &str = "-";
+
+/// The percentiles that are shown, in percent, and their names.
+const SHOWN: [(f64, &str); 5] = [(50.0, "p50"), (90.0, "p90"), (99.0, "p99"), (99.9, "p99.9"), (100.0, "max")];
+
+/// The final summary of `run`, whose files are in `folder`.
+#[must_use]
+pub fn text(run: &Run, folder: &Path) -> String {
+    let all = run.totals.all();
+    let parts: Vec<Part<'_>> = parts(run, &all);
+    let mut text = head(run);
+    for section in [rates(run, &parts), latencies(&parts, &all), failures(run, &all), files(folder)] {
+        text.push('\n');
+        text.push_str(&section);
+    }
+    text
+}
+
+/// A row of a table: a variant, or all together.
+struct Part<'a> {
+    name: &'a str,
+    totals: &'a VariantTotals,
+}
+
+/// The variants and, when there are several, all together.
+fn parts<'a>(run: &'a Run, all: &'a VariantTotals) -> Vec<Part<'a>> {
+    let mut parts: Vec<_> =
+        run.header.variants.iter().zip(&run.totals.variants).map(|(name, totals)| Part { name, totals }).collect();
+    if parts.len() != 1 {
+        parts.push(Part { name: ALL, totals: all });
+    }
+    parts
+}
+
+fn head(run: &Run) -> String {
+    let (header, host) = (&run.header, &run.header.host);
+    let mut text = String::new();
+    let mut item = |name: &str, value: &str| wrapped(&mut text, name, value);
+    item("run", &format!("{}, seed {}, patchload {}", header.name, header.seed, header.version));
+    item("target", &target(run));
+    let (elapsed, planned) = (seconds(run.totals.elapsed_s), seconds(header.planned_s));
+    item("started", &format!("{}, ran {elapsed} of {planned}", utc(header.started_unix_s)));
+    let mut machine = format!("{}, {}, {}", host.os, host.arch, plural(host.cores, "core"));
+    machine = format!("{machine}, {}", plural(host.workers, "worker"));
+    if host.simulator_threads > 0 {
+        machine = format!("{machine}, {}", plural(host.simulator_threads, "simulator thread"));
+    }
+    item("host", &machine);
+    item(
+        "state",
+        match run.state {
+            State::Running => "The run goes on; the figures are of what is written so far.",
+            State::Finished => "The run reached its end.",
+            State::Interrupted => "The run was stopped before its end.",
+        },
+    );
+    for warning in &run.warnings {
+        item("warning", &sentence(&warning.to_string()));
+    }
+    text
+}
+
+/// The target's name, and what stands behind it where the scenario says so.
+fn target(run: &Run) -> String {
+    let of = |key: &str| run.header.scenario.get("target")?.get(key)?.as_str();
+    match (of("base_url"), of("simulator")) {
+        (Some(url), _) => format!("{} ({})", run.header.target, plain(url)),
+        (None, Some(dialect)) => format!("{} (embedded simulator, dialect {})", run.header.target, plain(dialect)),
+        (None, None) => run.header.target.clone(),
+    }
+}
+
+fn rates(run: &Run, parts: &[Part<'_>]) -> String {
+    let mut table = Table::new([
+        ("variant", Left),
+        ("operations", Right),
+        ("unsent", Right),
+        ("attempts", Right),
+        ("accepted", Right),
+        ("throttled", Right),
+        ("failure rate (95 %)", Right),
+        ("achieved", Right),
+    ]);
+    for part in parts {
+        let (counts, rates) = (&part.totals.counts, Rates::of(part.totals, run.totals.elapsed_s));
+        table.row([
+            part.name.to_owned(),
+            count(counts.operations()),
+            count(counts.unsent),
+            count(counts.attempts()),
+            count(counts.outcome(Outcome::Accepted)),
+            count(counts.outcome(Outcome::Throttled)),
+            estimate(rates.failure),
+            rates.achieved_per_s.map_or_else(|| UNKNOWN.to_owned(), per_second),
+        ]);
+    }
+    let mut text = table.lines();
+    text.push_str(
+        "Failure rate: finished operations whose last attempt was not accepted, with its 95 % interval.\n\
+         Accepted and throttled count attempts; achieved is attempts per second.\n",
+    );
+    text
+}
+
+fn latencies(parts: &[Part<'_>], all: &VariantTotals) -> String {
+    let [p50, p90, p99, p999, max] = SHOWN.map(|(_, name)| (name, Right));
+    let mut table = Table::new([("latency", Left), ("", Left), ("[", Left), p50, p90, p99, p999, max, ("]", Left)]);
+    let mut row = |clock: Clock, name: &str, histogram: &Histogram<u64>| {
+        let [p50, p90, p99, p999, max] =
+            SHOWN.map(|(percent, _)| quantile(histogram, percent).map_or_else(|| UNKNOWN.to_owned(), micros));
+        table.row([clock.to_string(), name.to_owned(), "[".to_owned(), p50, p90, p99, p999, max, "]".to_owned()]);
+    };
+    for clock in [Clock::Response, Clock::Service] {
+        for part in parts {
+            row(clock, part.name, &part.totals.distributions.all(clock));
+        }
+    }
+    for clock in [Clock::Wait, Clock::Lag] {
+        row(clock, parts.last().map_or(ALL, |part| part.name), &all.distributions.all(clock));
+    }
+    let mut text = table.lines();
+    text.push_str(
+        "Attempts of all outcomes. Response counts from when the schedule wanted the request.\n\
+         Service counts from when it was sent. Wait is what the limit held it back, lag our own lateness.\n",
+    );
+    if text.contains(" - ") {
+        let _ = writeln!(text, "A dash means that there are too few samples to tell.");
+    }
+    text
+}
+
+fn failures(run: &Run, all: &VariantTotals) -> String {
+    if run.totals.failures.iter().next().is_none() {
+        let attempts = all.counts.attempts();
+        return if attempts == 0 {
+            "No attempt was made.\n".to_owned()
+        } else {
+            format!("Every attempt was accepted, {} in all.\n", count(attempts))
+        };
+    }
+    let rates: Vec<Rates> = run.totals.variants.iter().map(|part| Rates::of(part, run.totals.elapsed_s)).collect();
+    let several = run.header.variants.len() > 1;
+    let mut table = Table::new([
+        (if several { "variant" } else { "" }, Left),
+        ("outcome", Left),
+        ("status", Right),
+        ("code", Left),
+        ("count", Right),
+        ("share (95 %)", Right),
+        ("correlation id", Left),
+    ]);
+    let mut rows: Vec<_> = run.totals.failures.iter().collect();
+    // A stable sort: rows of one count stay in the order of variant, outcome, status and code.
+    rows.sort_by_key(|(_, failure)| std::cmp::Reverse(failure.count));
+    for (key, failure) in rows.iter().take(FAILURE_ROWS) {
+        let attempts = run.totals.variants[key.variant].counts.attempts();
+        table.row([
+            if several { run.header.variants[key.variant].clone() } else { String::new() },
+            key.outcome.to_string(),
+            key.status.map_or_else(|| UNKNOWN.to_owned(), |status| status.to_string()),
+            if key.code.is_empty() { UNKNOWN.to_owned() } else { plain(&key.code) },
+            count(failure.count),
+            estimate(rates[key.variant].share(failure.count, attempts)),
+            failure.correlation_id.as_deref().map_or_else(|| UNKNOWN.to_owned(), plain),
+        ]);
+    }
+    let mut text = table.lines();
+    if rows.len() > FAILURE_ROWS {
+        let _ = writeln!(text, "failures.csv lists {} more.", rows.len() - FAILURE_ROWS);
+    }
+    let of = if several { "the variant's attempts" } else { "all attempts" };
+    let _ = writeln!(text, "What was not accepted. Shares are of {of}; a correlation id is one example's.");
+    text
+}
+
+fn files(folder: &Path) -> String {
+    format!("reports  {}\n         {}\n", folder.display(), FILES.join(" "))
+}
+
+/// `2.75% (1.98% to 3.81%)`.
+fn estimate(estimate: Option<Estimate>) -> String {
+    estimate.map_or_else(
+        || UNKNOWN.to_owned(),
+        |e| format!("{} ({} to {})", percent(e.share), percent(e.interval.low), percent(e.interval.high)),
+    )
+}
+
+/// Text from elsewhere, shortened, and without anything that a terminal would obey.
+fn plain(text: &str) -> String {
+    let safe = |c: char| if c.is_control() { '?' } else { c };
+    if text.chars().count() <= SERVER_TEXT {
+        return text.chars().map(safe).collect();
+    }
+    text.chars().take(SERVER_TEXT - 1).map(safe).chain(['…']).collect()
+}
+
+fn plural(n: usize, noun: &str) -> String {
+    format!("{} {noun}{}", count(n as u64), if n == 1 { "" } else { "s" })
+}
+
+/// Words as a sentence: a capital in front and a full stop behind.
+fn sentence(words: &str) -> String {
+    let mut rest = words.chars();
+    let first = rest.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", rest.as_str())
+}
+
+/// Adds a name and its value, wrapped between words, later lines under the first.
+fn wrapped(text: &mut String, name: &str, value: &str) {
+    const INDENT: usize = 9;
+    let mut line = format!("{name:<INDENT$}");
+    let mut empty = true;
+    for word in value.split(' ') {
+        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            let _ = writeln!(text, "{line}");
+            line = " ".repeat(INDENT);
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    let _ = writeln!(text, "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_of_a_server_can_command_the_terminal() {
+        assert_eq!(plain("a\u{1b}[31mred\n"), "a?[31mred?");
+        assert_eq!(plain(&"x".repeat(41)).chars().count(), SERVER_TEXT);
+    }
+
+    #[test]
+    fn long_values_wrap_under_themselves() {
+        let mut text = String::new();
+        wrapped(&mut text, "warning", &"word ".repeat(30));
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        assert!(text.lines().nth(1).is_some_and(|line| line.starts_with("         word")), "{text}");
+    }
+}

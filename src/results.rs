@@ -1,0 +1,32 @@
+//! Run folders: how a run is written while it goes on, and how it is read back, also after it was killed.
+//!
+//! This is the only module that touches a run folder. It owns the names of the files, their columns and the order in
+//! which they are written: `latency.hlog`, then the row of `timeline.csv` that commits the second, then everything
+//! else by temporary file and rename. What a file says is made by pure functions ([`Rates`] and those of `tables`,
+//! `document` and `log`); only `folder` and `read` do I/O. It never prints, never judges, and never sends anything.
+
+mod document;
+mod error;
+mod folder;
+mod log;
+mod rates;
+mod read;
+mod tables;
+
+pub use error::Error;
+pub use folder::Folder;
+pub use rates::{Estimate, Rates};
+pub use read::{read, rebuild};
+
+/// The name, in every report, of what is said of all variants together or of all outcomes together.
+pub const ALL: &str = "all";
+
+/// The files of a run folder, in the order in which a reader wants them.
+pub const FILES: [&str; 6] = [SUMMARY, FAILURES, LATENCY, TIMELINE, LOG, RUN];
+
+const RUN: &str = "run.json";
+const LOG: &str = "latency.hlog";
+const TIMELINE: &str = "timeline.csv";
+const SUMMARY: &str = "summary.csv";
+const FAILURES: &str = "failures.csv";
+const LATENCY: &str = "latency.csv";

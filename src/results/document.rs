@@ -1,0 +1,146 @@
+//! `run.json`: everything of a run but its histograms.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use crate::measure::{
+    Blocks, Counts, Failure, FailureKey, Failures, Header, OTHER, Run, SCHEMA, State, Totals, VariantTotals, Warning,
+};
+
+/// The whole of `run.json`.
+#[derive(Serialize, Deserialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    header: Cow<'a, Header>,
+    state: State,
+    warnings: Cow<'a, [Warning]>,
+    totals: Sums,
+}
+
+/// [`Totals`] without the histograms.
+#[derive(Serialize, Deserialize)]
+struct Sums {
+    seconds: u64,
+    elapsed_s: f64,
+    blocks: Blocks,
+    variants: Vec<VariantSums>,
+    failures: Vec<FailureRow>,
+}
+
+/// [`VariantTotals`] without the histograms, and with the name.
+#[derive(Serialize, Deserialize)]
+struct VariantSums {
+    name: String,
+    counts: Counts,
+    blocks: Blocks,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FailureRow {
+    #[serde(flatten)]
+    key: FailureKey,
+    #[serde(flatten)]
+    failure: Failure,
+}
+
+/// What tells whether the rest can be read.
+#[derive(Deserialize)]
+struct Schema {
+    schema: u32,
+}
+
+/// The bytes of `run.json`.
+pub(super) fn write(header: &Header, state: State, warnings: &[Warning], totals: &Totals) -> Vec<u8> {
+    let variants = header.variants.iter().zip(&totals.variants);
+    let failures = totals.failures.iter();
+    let document = Document {
+        header: Cow::Borrowed(header),
+        state,
+        warnings: Cow::Borrowed(warnings),
+        totals: Sums {
+            seconds: totals.seconds,
+            elapsed_s: totals.elapsed_s,
+            blocks: totals.blocks,
+            variants: variants
+                .map(|(name, variant)| VariantSums {
+                    name: name.clone(),
+                    counts: variant.counts,
+                    blocks: variant.blocks,
+                })
+                .collect(),
+            failures: failures
+                .map(|(key, failure)| FailureRow { key: key.clone(), failure: failure.clone() })
+                .collect(),
+        },
+    };
+    let mut bytes = serde_json::to_vec_pretty(&document).expect("all keys are strings, and memory takes any bytes");
+    bytes.push(b'\n');
+    bytes
+}
+
+/// The run that `bytes`, read from `path`, tell of; its histograms are empty.
+pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Run, Error> {
+    let damaged = |error: serde_json::Error| {
+        let line = u64::try_from(error.line()).ok().filter(|line| *line > 0);
+        Error::damaged(path, line, error.to_string())
+    };
+    let Schema { schema } = serde_json::from_slice(bytes).map_err(damaged)?;
+    if schema > SCHEMA {
+        return Err(Error::NewerSchema { path: path.to_owned(), found: schema, newest: SCHEMA });
+    }
+    let document: Document<'_> = serde_json::from_slice(bytes).map_err(damaged)?;
+    let (header, sums) = (document.header.into_owned(), document.totals);
+    let names = sums.variants.iter().map(|variant| &variant.name);
+    if !names.eq(&header.variants) {
+        return Err(Error::damaged(path, None, "`totals.variants` has other names than `variants`"));
+    }
+    if let Some(row) = sums.failures.iter().find(|row| row.key.variant >= header.variants.len()) {
+        let problem = format!("a failure is of variant {}, and there are {}", row.key.variant, header.variants.len());
+        return Err(Error::damaged(path, None, problem));
+    }
+    let totals = Totals {
+        variants: sums
+            .variants
+            .into_iter()
+            .map(|part| VariantTotals { counts: part.counts, blocks: part.blocks, ..VariantTotals::default() })
+            .collect(),
+        blocks: sums.blocks,
+        failures: failures(sums.failures),
+        seconds: sums.seconds,
+        elapsed_s: sums.elapsed_s,
+    };
+    Ok(Run { header, state: document.state, warnings: document.warnings.into_owned(), totals })
+}
+
+/// The failures of the rows. Those that had no place of their own come last, or they would take the place of one.
+fn failures(rows: Vec<FailureRow>) -> Failures {
+    let (others, own): (Vec<_>, Vec<_>) =
+        rows.into_iter().partition(|row| row.key.code == OTHER && row.key.status.is_none());
+    let mut failures = Failures::default();
+    for row in own.into_iter().chain(others) {
+        failures.count(row.key, row.failure);
+    }
+    failures
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::{MAX_FAILURES, Outcome};
+
+    #[test]
+    fn more_failures_than_places_read_back_equal() {
+        let mut failures = Failures::default();
+        for i in 0..MAX_FAILURES as u64 + 20 {
+            let outcome = [Outcome::Throttled, Outcome::Rejected, Outcome::Broken][usize::try_from(i % 3).unwrap()];
+            let key = FailureKey { variant: 0, outcome, status: Some(400), code: format!("code-{i}") };
+            let failure = Failure { count: i + 1, first_s: i, last_s: i, correlation_id: None, message: None };
+            failures.count(key, failure);
+        }
+        let rows = failures.iter().map(|(key, row)| FailureRow { key: key.clone(), failure: row.clone() }).collect();
+        assert_eq!(super::failures(rows), failures);
+    }
+}

@@ -1,0 +1,227 @@
+//! The totals of a run agree: with each other in all files, and with the simulator's own account.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use patchload::engine::{self, Job, Stop, TokenKeeper};
+use patchload::measure::{Header, Host, Run, SCHEMA, State, Warning};
+use patchload::results::Folder;
+use patchload::scenario::{Endpoint, Overrides, Scenario, Simulator};
+use patchload::sim::{self, Truth};
+
+fn scenario(text: &str) -> Arc<Scenario> {
+    Arc::new(Scenario::parse(Path::new("totals.toml"), text.as_bytes(), &|_| None, &Overrides::default()).unwrap())
+}
+
+fn one_thread() -> NonZeroUsize {
+    NonZeroUsize::MIN
+}
+
+fn header(scenario: &Scenario) -> Header {
+    Header {
+        schema: SCHEMA,
+        version: "test".to_owned(),
+        name: scenario.name.clone(),
+        target: "main".to_owned(),
+        variants: scenario.variants.iter().map(|variant| variant.name.clone()).collect(),
+        seed: scenario.seed,
+        started_unix_s: 0.0,
+        planned_s: scenario.load.stages.length().as_secs_f64(),
+        host: Host::default(),
+        scenario: scenario.source.clone(),
+    }
+}
+
+/// Runs a scenario against `address`, with its run folder in `root`.
+fn run(scenario: &Arc<Scenario>, address: SocketAddr, root: &Path, stop: &Stop) -> Vec<Warning> {
+    let header = header(scenario);
+    let mut folder = Folder::create(root, &header).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let ended = runtime.block_on(async {
+        let base = format!("http://{address}").parse().unwrap();
+        let tokens = TokenKeeper::obtain(&scenario.target, &base).await.unwrap();
+        let job = Job { scenario: scenario.clone(), base, tokens, workers: NonZeroUsize::new(2).unwrap() };
+        engine::run(job, stop, |second, totals| folder.second(second, totals).unwrap()).await.unwrap()
+    });
+    let run = Run { header, state: State::Finished, warnings: ended.warnings, totals: ended.totals };
+    folder.finish(&run).unwrap();
+    run.warnings
+}
+
+type Row = BTreeMap<String, String>;
+
+fn rows(root: &Path, file: &str) -> Vec<Row> {
+    let folder = std::fs::read_dir(root).unwrap().next().unwrap().unwrap().path();
+    let mut reader = csv::Reader::from_path(folder.join(file)).unwrap();
+    reader.deserialize().map(|row| row.unwrap()).collect()
+}
+
+fn sum<'a>(rows: impl IntoIterator<Item = &'a Row>, column: &str) -> u64 {
+    rows.into_iter().map(|row| row[column].parse::<u64>().unwrap()).sum()
+}
+
+/// Checks every file against every other and against the simulator, and returns the attempts that were not sent.
+fn agree(root: &Path, truth: &Truth) -> u64 {
+    let (summary, failures, timeline) =
+        (rows(root, "summary.csv"), rows(root, "failures.csv"), rows(root, "timeline.csv"));
+    let outcomes = ["accepted", "unexpected", "throttled", "rejected", "failed", "broken"];
+    for row in &summary {
+        let attempts = sum([row], "attempts");
+        let name = &row["variant"];
+        let not_accepted = failures.iter().filter(|failure| name == "all" || failure["variant"] == *name);
+        assert_eq!(sum(not_accepted, "count") + sum([row], "accepted"), attempts, "{name}");
+        assert_eq!(outcomes.iter().map(|outcome| sum([row], outcome)).sum::<u64>(), attempts, "{name}");
+        assert_eq!(
+            sum([row], "operations"),
+            attempts + sum([row], "unsent"),
+            "{name}: no retries, so attempts started"
+        );
+    }
+    let all = summary.iter().find(|row| row["variant"] == "all").or(summary.first()).unwrap();
+    for outcome in outcomes {
+        assert_eq!(sum(&timeline, outcome), sum([all], outcome), "{outcome}");
+    }
+    assert_eq!(sum(&timeline, "due"), sum([all], "operations"));
+    assert_eq!(sum(&timeline, "started"), sum([all], "attempts"));
+    let not_sent = sum(failures.iter().filter(|failure| failure["code"].starts_with("not_sent")), "count");
+    assert_eq!(sum([all], "attempts"), truth.patches.received + not_sent, "{truth:#?}");
+    // What the server accepted and we gave up before its answer is a timeout here.
+    let given_up = sum(failures.iter().filter(|failure| failure["code"] == "timeout"), "count");
+    let accepted = sum([all], "accepted");
+    assert!((accepted..=accepted + given_up).contains(&truth.patches.accepted), "{accepted}, {given_up}, {truth:#?}");
+    not_sent
+}
+
+#[test]
+fn with_resets_stalls_and_timeouts() {
+    let root = tempfile::tempdir().unwrap();
+    let scenario = scenario(
+        r#"
+        name = "faults"
+        [target]
+        timeout = "150ms"
+        [target.simulator]
+        quota = "none"
+        latency = { median = "2ms", p99 = "10ms" }
+        faults = { reset = "5%", stall = { every = "1s", for = "300ms" } }
+        [target.auth]
+        kind = "client-credentials"
+        tokens = 2
+        [data.participants]
+        from = "simulator"
+        [[variant]]
+        name = "right"
+        path = "/api/v2/conversations/{{ conversation_id }}/participants/{{ participant_id }}/attributes"
+        body = '{"attributes": {"ref": "{{ unique }}"}}'
+        expect = [202]
+        weight = 3
+        [[variant]]
+        name = "wrong"
+        path = "/api/v2/conversations/{{ conversation_id }}/participants/{{ participant_id }}/attributes"
+        body = '{"attributes": {"count": {{ step | json }}}}'
+        expect = [202]
+        [load]
+        stages = [{ for = "3s", users = 40 }]
+        think_time = { min = "1ms", max = "20ms" }
+        "#,
+    );
+    let Endpoint::Simulator(config) = &scenario.target.endpoint else { panic!("the simulator") };
+    let mut server = sim::start(config, ([127, 0, 0, 1], 0).into(), one_thread()).unwrap();
+    run(&scenario, server.address(), root.path(), &Stop::default());
+    server.stop();
+    let truth = server.truth();
+    let failures = rows(root.path(), "failures.csv");
+    let count = |code: &str| sum(failures.iter().filter(|failure| failure["code"] == code), "count");
+    assert_eq!(agree(root.path(), &truth), 0);
+    assert!(count("reset") + count("closed") > 50, "{failures:#?}");
+    assert!(count("timeout") > 50 && count("invalid.value") > 50, "{failures:#?}");
+}
+
+#[test]
+fn with_connections_that_are_refused_at_first() {
+    let root = tempfile::tempdir().unwrap();
+    let config = Simulator { quota: None, ..Simulator::default() };
+    // The port is free again once the first server is gone, and the second one has the same token.
+    let (address, token) = {
+        let first = sim::start(&config, ([127, 0, 0, 1], 0).into(), one_thread()).unwrap();
+        (first.address(), first.token().to_owned())
+    };
+    let scenario = scenario(&format!(
+        r#"
+        name = "refused"
+        [target]
+        base_url = "http://{address}"
+        [target.auth]
+        kind = "bearer"
+        tokens = ["{token}"]
+        [[variant]]
+        name = "unknown"
+        path = "/api/v2/conversations/none/participants/none/attributes"
+        body = '{{"attributes": {{"ref": "{{{{ unique }}}}"}}}}'
+        expect = [404]
+        [load]
+        stages = [{{ for = "3s", users = 20 }}]
+        think_time = "20ms"
+        connections = "per-request"
+        "#
+    ));
+    let late = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(1_500));
+        sim::start(&config, address, one_thread()).unwrap()
+    });
+    run(&scenario, address, root.path(), &Stop::default());
+    let mut server = late.join().unwrap();
+    server.stop();
+    assert_eq!(server.token(), token);
+    let truth = server.truth();
+    let (summary, failures) = (rows(root.path(), "summary.csv"), rows(root.path(), "failures.csv"));
+    let not_sent = sum(failures.iter().filter(|failure| failure["code"] == "not_sent.refused"), "count");
+    assert!(not_sent > 100, "{failures:#?}");
+    assert_eq!(sum(&summary[..1], "attempts"), truth.patches.received + not_sent);
+    assert_eq!(sum(&summary[..1], "accepted"), truth.patches.rejected);
+}
+
+#[test]
+fn with_a_run_that_is_stopped_and_users_that_wait_for_the_limit() {
+    let root = tempfile::tempdir().unwrap();
+    let scenario = scenario(
+        r#"
+        name = "stopped"
+        [target]
+        simulator = "documented"
+        [data.participants]
+        from = "simulator"
+        [[variant]]
+        name = "right"
+        path = "/api/v2/conversations/{{ conversation_id }}/participants/{{ participant_id }}/attributes"
+        body = '{"attributes": {"ref": "{{ unique }}"}}'
+        expect = [202]
+        [load]
+        stages = [{ for = "1m", users = 100 }]
+        [limit]
+        rate = "50/s"
+        "#,
+    );
+    let Endpoint::Simulator(config) = &scenario.target.endpoint else { panic!("the simulator") };
+    let mut server = sim::start(config, ([127, 0, 0, 1], 0).into(), one_thread()).unwrap();
+    let stop = Stop::default();
+    let later = stop.clone();
+    let stopper = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(2_300));
+        later.request();
+    });
+    let warnings = run(&scenario, server.address(), root.path(), &stop);
+    stopper.join().unwrap();
+    server.stop();
+    assert!(matches!(warnings[..], [Warning::Interrupted { .. }]), "{warnings:?}");
+    assert_eq!(agree(root.path(), &server.truth()), 0);
+    let summary = rows(root.path(), "summary.csv");
+    assert!(sum(&summary[..1], "unsent") > 50, "{summary:#?}");
+}
