@@ -16,15 +16,26 @@
 //! | 5 | [`engine`] | runs a scenario: workers, users, limits, tokens, collection |
 //! | 5 | [`results`] | run folders: the only module that touches them |
 //! | 7 | [`report`] | a run to text |
+//! | 8 | [`cli`] | arguments, wiring, screen, exit codes |
+//!
+//! # The way of an operation
+//! [`cli`] loads a [`scenario::Scenario`] and hands it to [`engine::run`], which places its users on workers, a thread
+//! each. A user asks [`pace::Stages`] when its next operation is due, [`scenario::Scenario::operation`] what it is, waits
+//! for a permit of its [`engine::Limiter`], and sends one attempt through [`http::Transport`]. The
+//! [`measure::Sample`] goes into the worker's own [`measure::Recorder`]; once a second the worker hands its
+//! [`measure::Interval`] to the collector, which closes the [`measure::Second`] and adds it to the [`measure::Totals`].
+//! [`cli`] passes each second to [`results::Folder`], and at the end the [`measure::Run`] to [`report`].
 //!
 //! # What must stay true
 //! - `units`, `measure`, `stats`, `pace`, `quota` and `report` do no I/O and read no clock.
-//! - `Instant::now()` stands in `engine`, `http` and `sim` only; time is read through [`units::Timer`], which tests can pause.
+//! - `Instant::now()` stands in `engine`, `http` and `sim` only; the engine reads time through [`units::Timer`], which
+//!   tests can pause.
 //! - Only `cli` prints.
 //! - Memory does not grow with the number of requests.
 //! - Time starts when the schedule wanted a request, never after the limit.
 //! - What the server does is data, never an error.
 
+pub mod cli;
 pub mod engine;
 pub mod http;
 pub mod measure;

@@ -1,0 +1,97 @@
+//! The arguments of all commands.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::scenario::Overrides;
+use crate::units::{Rate, parse_duration};
+
+/// Load-tests and profiles the rate limits of APIs whose attributes are changed by PATCH
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run a scenario and write its reports
+    Run(RunArguments),
+    /// Validate a scenario, print its plan and one request per variant as curl
+    Check(CheckArguments),
+    /// Rebuild the reports of a run folder, also of a run that was killed, and print its summary
+    Report(ReportArguments),
+    /// Serve the simulated API on a port of this machine
+    Sim(SimArguments),
+}
+
+/// A scenario and what the command line changes in it.
+#[derive(Debug, Args)]
+pub(super) struct ScenarioArguments {
+    /// The scenario file
+    pub(super) scenario: PathBuf,
+    /// Users: one stage of so many replaces the scenario's stages
+    #[arg(short, long, value_name = "N")]
+    users: Option<NonZeroU32>,
+    /// Length, such as 30s or 5m: one stage of it replaces the scenario's stages
+    #[arg(short, long, value_parser = parse_duration, value_name = "TIME")]
+    duration: Option<Duration>,
+    /// Rate of the limit, such as 300/min or 50/s
+    #[arg(short, long, value_name = "RATE")]
+    rate: Option<Rate>,
+    /// Seed of everything random
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Worker threads, at most [default: one per core, less those of the embedded simulator]
+    #[arg(long, value_name = "N")]
+    pub(super) workers: Option<NonZeroUsize>,
+}
+
+impl ScenarioArguments {
+    pub(super) fn overrides(&self) -> Overrides {
+        Overrides { users: self.users.map(NonZeroU32::get), duration: self.duration, rate: self.rate, seed: self.seed }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArguments {
+    #[command(flatten)]
+    pub(super) scenario: ScenarioArguments,
+    /// The folder in which the run's own folder is made
+    #[arg(short, long, default_value = "results", value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// No plan and no progress on stderr
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArguments {
+    #[command(flatten)]
+    pub(super) scenario: ScenarioArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArguments {
+    /// The run folder
+    pub(super) dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SimArguments {
+    /// A scenario file whose `[target.simulator]` says how the API behaves [default: as documented]
+    pub(super) scenario: Option<PathBuf>,
+    /// The port on 127.0.0.1; 0 for any free one
+    #[arg(short, long, default_value_t = 8080)]
+    pub(super) port: u16,
+    /// Write the ids of all participants into this CSV file
+    #[arg(long, value_name = "FILE")]
+    pub(super) data: Option<PathBuf>,
+    /// Server threads
+    #[arg(long, default_value = "1", value_name = "N")]
+    pub(super) threads: NonZeroUsize,
+}

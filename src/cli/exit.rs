@@ -1,0 +1,89 @@
+//! Exit codes, and the only match from errors to them.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::{engine, http, results, scenario, sim};
+
+/// How the process ends; the codes are part of the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// Done.
+    Done,
+    /// Something of ours or of this machine failed.
+    Internal,
+    /// The arguments or the scenario are wrong.
+    Usage,
+    /// The target cannot be reached, or refuses the credentials.
+    TargetUnusable,
+    /// Stopped by a signal; the code is known to users of k6.
+    Interrupted,
+}
+
+impl Exit {
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Internal => 1,
+            Self::Usage => 2,
+            Self::TargetUnusable => 3,
+            Self::Interrupted => 105,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Scenario(#[from] scenario::LoadError),
+    #[error("{path} has no `[target.simulator]`; name a scenario that runs on the simulator", path = .0.display())]
+    NoSimulator(PathBuf),
+    #[error(transparent)]
+    Results(#[from] results::Error),
+    #[error(transparent)]
+    Simulator(#[from] sim::Error),
+    #[error(transparent)]
+    Login(#[from] http::LoginError),
+    #[error(transparent)]
+    Unreachable(#[from] http::Unreachable),
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    #[error("cannot set up the runtime: {0}")]
+    Runtime(io::Error),
+    #[error("cannot write to standard output: {0}")]
+    Output(io::Error),
+    #[error("cannot write {path}: {error}; choose another file", path = .path.display())]
+    Data { path: PathBuf, error: io::Error },
+}
+
+impl Failure {
+    /// The exit code of this failure.
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Login(http::LoginError::Client(_)) => Exit::Internal,
+            Self::Login(_) | Self::Unreachable(_) => Exit::TargetUnusable,
+            Self::Scenario(_)
+            | Self::NoSimulator(_)
+            | Self::Results(results::Error::NotARunFolder { .. } | results::Error::StillRunning { .. }) => Exit::Usage,
+            Self::Results(_)
+            | Self::Simulator(_)
+            | Self::Engine(_)
+            | Self::Runtime(_)
+            | Self::Output(_)
+            | Self::Data { .. } => Exit::Internal,
+        }
+    }
+
+    /// Whether the reader of standard output went away, as `head` does.
+    pub(super) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}

@@ -1,0 +1,206 @@
+//! `patchload run`: from a scenario to a run folder.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::signal::unix::{SignalKind, signal};
+use url::Url;
+
+use super::arguments::{RunArguments, ScenarioArguments};
+use super::exit::{Exit, Failure};
+use super::screen::Screen;
+use super::{put, say};
+use crate::engine::{self, Ended, Job, Placement, Stop, TokenKeeper};
+use crate::measure::{Header, Host, Run, SCHEMA, State, Warning};
+use crate::results::{self, Folder};
+use crate::scenario::{Endpoint, Scenario};
+use crate::sim::{self, Server};
+use crate::{http, report};
+
+/// From this share of a core on, the simulator's busiest thread is taken to be the bottleneck.
+const SIMULATOR_BUSY: f64 = 0.8;
+
+/// Reads the scenario that the arguments name, with what they change in it.
+pub(super) fn load(arguments: &ScenarioArguments) -> Result<Scenario, Failure> {
+    let environment = |name: &str| std::env::var(name).ok();
+    Ok(Scenario::load(&arguments.scenario, &environment, &arguments.overrides())?)
+}
+
+/// How many threads send, and how many the embedded simulator has.
+pub(super) struct Seats {
+    pub(super) workers: NonZeroUsize,
+    pub(super) simulator: usize,
+}
+
+impl Seats {
+    /// A quarter of the cores, at least one, goes to the embedded simulator, the rest to workers.
+    pub(super) fn new(scenario: &Scenario, workers: Option<NonZeroUsize>) -> Self {
+        let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+        let simulator = match scenario.target.endpoint {
+            Endpoint::Simulator(_) => (cores / 4).max(1),
+            Endpoint::Url(_) => 0,
+        };
+        let rest = NonZeroUsize::new(cores.saturating_sub(simulator)).unwrap_or(NonZeroUsize::MIN);
+        Self { workers: workers.unwrap_or(rest), simulator }
+    }
+}
+
+/// Runs a scenario, writes its reports and prints its summary.
+pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
+    let scenario = Arc::new(load(&arguments.scenario)?);
+    let seats = Seats::new(&scenario, arguments.scenario.workers);
+    let placement = Placement::new(&scenario, seats.workers);
+    if !arguments.quiet {
+        say(&format!("{}\nworkers    {placement}", scenario.plan()));
+        for caution in scenario.cautions() {
+            say(&format!("caution: {caution}"));
+        }
+    }
+    let (server, base) = locate(&scenario, &seats)?;
+    let header = header(&scenario, &seats, &placement);
+    let mut folder = Folder::create(&arguments.out, &header)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
+    let simulator_cpu = server.as_ref().map(Server::cpu).unwrap_or_default();
+    let screen = Screen::new(scenario.load.stages.length(), arguments.quiet);
+    let tokens = match runtime.block_on(reach(&scenario, &base)) {
+        Ok(tokens) => tokens,
+        Err(failure) => {
+            // Nothing was measured, so nothing is lost with the folder.
+            folder.discard()?;
+            return Err(failure);
+        }
+    };
+    let finished = runtime.block_on(async {
+        let stop = Stop::default();
+        let signals = tokio::spawn(stop_on_signals(stop.clone(), folder.path().display().to_string()));
+        let job = Job { scenario: scenario.clone(), base, tokens, workers: seats.workers };
+        let watched = watch(job, &stop, &mut folder, &screen).await;
+        signals.abort();
+        watched
+    });
+    drop(screen);
+    let Watched { mut ended, unwritten } = finished?;
+    let elapsed_s = ended.totals.elapsed_s;
+    ended.warnings.extend(server.and_then(|server| simulator_warning(&server, &simulator_cpu, elapsed_s)));
+    conclude(header, ended, folder, unwritten)
+}
+
+/// Where the target is; starts the simulator where the scenario asks for it.
+fn locate(scenario: &Scenario, seats: &Seats) -> Result<(Option<Server>, Url), Failure> {
+    match &scenario.target.endpoint {
+        Endpoint::Url(url) => Ok((None, url.clone())),
+        Endpoint::Simulator(config) => {
+            let threads = NonZeroUsize::new(seats.simulator).unwrap_or(NonZeroUsize::MIN);
+            let server = sim::start(config, ([127, 0, 0, 1], 0).into(), threads)?;
+            let base = Url::parse(&format!("http://{}", server.address())).expect("a socket address makes a URL");
+            Ok((Some(server), base))
+        }
+    }
+}
+
+/// Gets the tokens and finds out whether anybody listens, before the first request.
+async fn reach(scenario: &Scenario, base: &Url) -> Result<TokenKeeper, Failure> {
+    http::probe(base, scenario.target.timeout).await?;
+    Ok(TokenKeeper::obtain(&scenario.target, base).await?)
+}
+
+/// A run and what went wrong beside it.
+struct Watched {
+    ended: Ended,
+    /// The first thing that could not be written; nothing was written after it.
+    unwritten: Option<results::Error>,
+}
+
+/// Runs the job; each second goes to the run folder and to the screen. A folder that cannot be written stops the run,
+/// because figures that nobody can read later are not worth the load.
+async fn watch(job: Job, stop: &Stop, folder: &mut Folder, screen: &Screen) -> Result<Watched, Failure> {
+    let mut unwritten = None;
+    let ended = engine::run(job, stop, |second, totals| {
+        if unwritten.is_none()
+            && let Err(error) = folder.second(second, totals)
+        {
+            screen.say(&format!("error: {error}; the run stops"));
+            unwritten = Some(error);
+            stop.request();
+        }
+        screen.second(second, totals);
+    })
+    .await?;
+    Ok(Watched { ended, unwritten })
+}
+
+/// The first signal stops the run and keeps its reports, the second leaves at once.
+async fn stop_on_signals(stop: Stop, folder: String) {
+    let (Ok(mut interrupts), Ok(mut terminations)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    for is_second in [false, true] {
+        tokio::select! {
+            _ = interrupts.recv() => {}
+            _ = terminations.recv() => {}
+        }
+        if is_second {
+            say(&format!("left at once; `patchload report {folder}` rebuilds what was written"));
+            std::process::exit(Exit::Interrupted.code().into());
+        }
+        say("stopping: what is in flight finishes, then the reports are written; once more to leave at once");
+        stop.request();
+    }
+}
+
+/// Closes the run folder, prints the summary and tells why the process ends as it does.
+fn conclude(
+    header: Header,
+    ended: Ended,
+    mut folder: Folder,
+    unwritten: Option<results::Error>,
+) -> Result<Exit, Failure> {
+    let has = |kind: fn(&Warning) -> bool| ended.warnings.iter().any(kind);
+    let died = has(|warning| matches!(warning, Warning::TargetDied { .. }));
+    let interrupted = has(|warning| matches!(warning, Warning::Interrupted { .. }));
+    let state = if died || interrupted { State::Interrupted } else { State::Finished };
+    let run = Run { header, state, warnings: ended.warnings, totals: ended.totals };
+    let unwritten = unwritten.or_else(|| folder.finish(&run).err());
+    put(&report::text(&run, folder.path()))?;
+    for warning in &run.warnings {
+        say(&format!("warning: {warning}"));
+    }
+    Ok(match unwritten {
+        Some(error) => return Err(error.into()),
+        None if died => Exit::TargetUnusable,
+        None if interrupted => Exit::Interrupted,
+        None => Exit::Done,
+    })
+}
+
+/// A warning when the embedded simulator was the bottleneck.
+fn simulator_warning(server: &Server, before: &[Duration], elapsed_s: f64) -> Option<Warning> {
+    let used = server.cpu().into_iter().zip(before).map(|(after, before)| after.saturating_sub(*before));
+    let cpu_share = used.max()?.as_secs_f64() / elapsed_s.max(1.0);
+    (cpu_share >= SIMULATOR_BUSY).then_some(Warning::SimulatorBusy { cpu_share })
+}
+
+fn header(scenario: &Scenario, seats: &Seats, placement: &Placement) -> Header {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    Header {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        name: scenario.name.clone(),
+        target: "main".to_owned(),
+        variants: scenario.variants.iter().map(|variant| variant.name.clone()).collect(),
+        seed: scenario.seed,
+        started_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+        planned_s: scenario.load.stages.length().as_secs_f64(),
+        host: Host {
+            os: format!("{} {}", std::env::consts::OS, release.trim()).trim().to_owned(),
+            arch: std::env::consts::ARCH.to_owned(),
+            cores: available_parallelism().map_or(1, NonZeroUsize::get),
+            workers: placement.workers().get(),
+            simulator_threads: seats.simulator,
+        },
+        scenario: scenario.source.clone(),
+    }
+}

@@ -1,0 +1,98 @@
+//! What a run shows while it goes on: a progress bar on a terminal, a plain line every few seconds elsewhere.
+
+use std::io::{self, IsTerminal as _};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::say;
+use crate::measure::{Clock, Second, Totals, quantile};
+use crate::units::format;
+
+/// Seconds between two plain lines.
+const PLAIN_EVERY: u64 = 5;
+
+/// The progress of a run on stderr. Dropping it removes the bar.
+pub(super) struct Screen {
+    view: View,
+    planned: Duration,
+}
+
+enum View {
+    Bar(ProgressBar),
+    Plain,
+    Quiet,
+}
+
+impl Screen {
+    /// A bar where stderr is a terminal, plain lines elsewhere, nothing when `quiet`.
+    pub(super) fn new(planned: Duration, quiet: bool) -> Self {
+        let view = match (quiet, io::stderr().is_terminal()) {
+            (true, _) => View::Quiet,
+            (false, true) => View::Bar(bar(planned)),
+            (false, false) => View::Plain,
+        };
+        Self { view, planned }
+    }
+
+    /// Shows a closed second.
+    pub(super) fn second(&self, second: &Second, totals: &Totals) {
+        let passed = Duration::from_secs(second.second + 1);
+        match &self.view {
+            View::Bar(bar) => {
+                bar.set_position(passed.min(self.planned).as_secs());
+                bar.set_message(line(second, totals));
+            }
+            View::Plain if passed.as_secs().is_multiple_of(PLAIN_EVERY) => {
+                let (passed, planned) = (format::duration(passed), format::duration(self.planned));
+                say(&format!("{passed:>6} of {planned}  {}", line(second, totals)));
+            }
+            View::Plain | View::Quiet => {}
+        }
+    }
+
+    /// Says something without tearing the bar.
+    pub(super) fn say(&self, text: &str) {
+        match &self.view {
+            View::Bar(bar) => bar.suspend(|| say(text)),
+            View::Plain | View::Quiet => say(text),
+        }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        if let View::Bar(bar) = &self.view {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(planned: Duration) -> ProgressBar {
+    let template = "{elapsed:>4} of {len}s [{bar:24}] {eta:>4} left  {msg}";
+    let style = ProgressStyle::with_template(template).expect("the template is a constant").progress_chars("=> ");
+    let bar = ProgressBar::new(planned.as_secs()).with_style(style);
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
+}
+
+/// One second in a line.
+fn line(second: &Second, totals: &Totals) -> String {
+    let counts = second.interval.counts();
+    let (mut response, mut failed, mut finished) = (crate::measure::new_histogram::<u64>(), 0, 0);
+    for (part, total) in second.interval.variants.iter().zip(&totals.variants) {
+        response += part.distributions.all(Clock::Response);
+        failed += total.counts.failed;
+        finished += total.counts.finished;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+    let (rate, share) = (counts.attempts() as f64, failed as f64 / (finished as f64).max(1.0));
+    format!(
+        "{:>7}  in flight {:>4}  failures {} ({})  p99 {}",
+        format::per_second(rate),
+        format::count(second.in_flight),
+        format::count(failed),
+        format::percent(share),
+        quantile(&response, 99.0).or_else(|| quantile(&response, 100.0)).map_or_else(|| "-".to_owned(), format::micros),
+    )
+}
