@@ -25,7 +25,7 @@ pub struct Simulator {
     pub conversations: u32,
     /// The quota of each token; `None` for no quota.
     pub quota: Option<FixedWindow>,
-    /// How long an answer takes.
+    /// How long an answer takes; a median of zero means no time at all.
     pub latency: LogNormal,
     /// The time from the answer to a write until a read shows it.
     pub visible_after: Duration,

@@ -46,9 +46,9 @@ fn quota(field: &Field<'_>) -> Option<FixedWindow> {
 fn latency(field: &Field<'_>) -> Option<LogNormal> {
     let table = field.table(&["median", "p99"])?;
     let median = table.required("median", "half of the answers are faster, for example \"20ms\"");
-    let median = median.and_then(|field| field.positive_duration());
+    let median = median.and_then(|field| field.duration());
     let field = table.required("p99", "99 of 100 answers are faster, for example \"80ms\"")?;
-    let (p99, median) = (field.positive_duration()?, median?);
+    let (p99, median) = (field.duration()?, median?);
     if p99 < median {
         field.mistake("is shorter than the median; use at least the median");
         return None;

@@ -1,0 +1,365 @@
+//! The command as its users meet it: output, files and exit codes.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_patchload");
+
+fn patchload(arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A folder of its own for a test: its scenarios and its results.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// Writes a scenario with this target and schedule.
+    fn scenario(&self, target: &str, load: &str) -> String {
+        let path = self.0.path().join("scenario.toml");
+        let text = format!(
+            r#"
+            name = "test"
+            {target}
+            [[variant]]
+            name = "attributes"
+            path = "/api/v2/conversations/c/participants/p/attributes"
+            body = '{{"attributes": {{"ref": "{{{{ unique }}}}"}}}}'
+            expect = [202, 404]
+            {load}
+            "#
+        );
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn results(&self) -> String {
+        self.0.path().join("results").to_str().unwrap().to_owned()
+    }
+
+    /// The only run folder.
+    fn run(&self) -> PathBuf {
+        let mut runs = fs::read_dir(self.results()).unwrap();
+        let run = runs.next().expect("a run folder").unwrap().path();
+        assert!(runs.next().is_none(), "more than one run folder");
+        run
+    }
+}
+
+fn json(run: &Path) -> Value {
+    serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap()
+}
+
+/// A column of a file; of `summary.csv` the row of all variants alone.
+fn column(run: &Path, file: &str, name: &str) -> Vec<String> {
+    let mut reader = csv::Reader::from_path(run.join(file)).unwrap();
+    let headers = reader.headers().unwrap().clone();
+    let at = |name: &str| headers.iter().position(|header| header == name).unwrap();
+    let wanted = |row: &csv::StringRecord| file != "summary.csv" || &row[at("variant")] == "all";
+    reader.records().map(Result::unwrap).filter(wanted).map(|row| row[at(name)].to_owned()).collect()
+}
+
+fn total(run: &Path, file: &str, name: &str) -> u64 {
+    column(run, file, name).iter().map(|cell| cell.parse::<u64>().unwrap()).sum()
+}
+
+fn last_line(output: &Output) -> String {
+    text(&output.stderr).lines().last().unwrap_or_default().to_owned()
+}
+
+/// `patchload sim` as a child; killed when dropped.
+struct Simulator {
+    child: Child,
+    address: String,
+    token: String,
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Simulator {
+    fn start() -> Self {
+        let mut child = patchload(&["sim", "--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut lines = [String::new(), String::new(), String::new()];
+        lines.iter_mut().for_each(|line| drop(stdout.read_line(line).unwrap()));
+        let address = lines[0].split(' ').find(|word| word.starts_with("http://")).unwrap().to_owned();
+        let token = lines[2].split(' ').next_back().unwrap().trim().to_owned();
+        Self { child, address, token, _stdout: stdout }
+    }
+
+    fn target(&self, more: &str) -> String {
+        let Self { address, token, .. } = self;
+        format!("[target]\nbase_url = \"{address}\"\n{more}\n[target.auth]\nkind = \"bearer\"\ntokens = [\"{token}\"]")
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn a_run_writes_its_reports_and_prints_its_summary() {
+    let place = Place::new();
+    let scenario =
+        place.scenario("[target]\nsimulator = \"documented\"", "[load]\nstages = [{ for = \"1s\", users = 5 }]");
+    let output = patchload(&["run", &scenario, "--out", &place.results()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let run = place.run();
+    for file in ["run.json", "summary.csv", "failures.csv", "latency.csv", "timeline.csv", "latency.hlog"] {
+        assert!(fs::metadata(run.join(file)).unwrap().len() > 0, "{file}");
+    }
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(stdout.contains("failure rate") && stdout.contains(run.to_str().unwrap()), "{stdout}");
+    assert!(stderr.contains("requests") && stderr.contains("worker"), "the plan: {stderr}");
+    assert_eq!(json(&run)["state"], "finished");
+    assert_eq!(total(&run, "summary.csv", "attempts"), total(&run, "timeline.csv", "accepted"));
+}
+
+#[test]
+fn the_command_line_overrides_the_scenario() {
+    let place = Place::new();
+    let scenario =
+        place.scenario("[target]\nsimulator = \"documented\"", "[load]\nstages = [{ for = \"1m\", users = 5 }]");
+    let arguments = ["-u", "3", "-d", "1s", "-r", "20/s", "--seed", "9", "--quiet"];
+    let output = patchload(&["run", &scenario, "--out", &place.results()]).args(arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(text(&output.stderr), "", "--quiet");
+    let run = place.run();
+    let json = json(&run);
+    assert_eq!((&json["seed"], &json["planned_s"]), (&9.into(), &1.0.into()));
+    assert!((18..=20).contains(&total(&run, "summary.csv", "attempts")), "{json}");
+    assert_eq!(json["scenario"]["overrides"]["users"], 3);
+}
+
+#[test]
+fn an_invalid_scenario_exits_with_2_and_every_mistake() {
+    let place = Place::new();
+    let scenario = place.scenario("[target]\nsimulator = \"documentd\"", "[load]\nstages = []\nspeed = 3");
+    for command in ["run", "check"] {
+        let output = patchload(&[command, &scenario]).output().unwrap();
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(
+            stderr.contains("documentd") && stderr.contains("load.stages") && stderr.contains("load.speed"),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+fn a_target_that_is_down_at_the_start_exits_with_3_and_leaves_no_folder() {
+    let place = Place::new();
+    let scenario =
+        place.scenario("[target]\nbase_url = \"http://127.0.0.1:9\"", "[load]\nstages = [{ for = \"1s\", users = 5 }]");
+    let output = patchload(&["run", &scenario, "--out", &place.results()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(last_line(&output).contains("cannot reach the target at 127.0.0.1:9"), "{output:?}");
+    assert_eq!(fs::read_dir(place.results()).unwrap().count(), 0);
+}
+
+#[test]
+fn credentials_that_are_refused_exit_with_3() {
+    let (place, simulator) = (Place::new(), Simulator::start());
+    let target = format!(
+        "[target]\nbase_url = \"{0}\"\n[target.auth]\nkind = \"client-credentials\"\nlogin_url = \"{0}/oauth/token\"\n\
+         client_id = \"nobody\"\nclient_secret = \"hunter2-hunter2\"",
+        simulator.address
+    );
+    let scenario = place.scenario(&target, "[load]\nstages = [{ for = \"1s\", users = 5 }]");
+    let output = patchload(&["run", &scenario, "--out", &place.results()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(last_line(&output).contains("the login was refused with status"), "{output:?}");
+    assert!(!text(&output.stderr).contains("hunter2"), "the secret is shown");
+}
+
+#[test]
+fn a_target_that_dies_in_mid_run_exits_with_3_and_keeps_its_reports() {
+    let (place, simulator) = (Place::new(), Simulator::start());
+    let load = "[load]\nstages = [{ for = \"1m\", users = 5 }]\nthink_time = \"20ms\"";
+    let scenario = place.scenario(&simulator.target("give_up = \"2s\""), load);
+    let run =
+        patchload(&["run", &scenario, "--out", &place.results()]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    thread::sleep(Duration::from_millis(1_500));
+    drop(simulator);
+    let output = run.unwrap().wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(last_line(&output).contains("every attempt broke without a response"), "{output:?}");
+    let run = place.run();
+    assert_eq!(json(&run)["state"], "interrupted");
+    assert!(total(&run, "summary.csv", "accepted") > 10 && total(&run, "summary.csv", "broken") > 10);
+    assert!(column(&run, "failures.csv", "code").contains(&"not_sent.refused".to_owned()));
+}
+
+#[test]
+fn a_results_folder_that_cannot_be_made_exits_with_1() {
+    let place = Place::new();
+    let scenario =
+        place.scenario("[target]\nsimulator = \"documented\"", "[load]\nstages = [{ for = \"1s\", users = 5 }]");
+    let output = patchload(&["run", &scenario, "--out", "/dev/null/results"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(last_line(&output).starts_with("error: cannot create the run folder /dev/null/results"), "{output:?}");
+}
+
+#[test]
+fn a_disk_that_fills_up_stops_the_run_and_keeps_what_was_measured() {
+    let place = Place::new();
+    let scenario =
+        place.scenario("[target]\nsimulator = \"documented\"", "[load]\nstages = [{ for = \"1m\", users = 5 }]");
+    // No file may grow beyond 4 KiB, and the signal for it is ignored, so that the write fails as on a full disk.
+    let shell = format!("trap '' XFSZ; ulimit -f 4; exec {PROGRAM} run {scenario} --out {}", place.results());
+    let begun = Instant::now();
+    let output = Command::new("bash").args(["-c", &shell]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(begun.elapsed() < Duration::from_secs(30), "the run went on");
+    assert!(last_line(&output).starts_with("error: cannot write"), "{output:?}");
+    assert!(text(&output.stdout).contains("failure rate"), "the summary is printed all the same: {output:?}");
+    let report = patchload(&["report", place.run().to_str().unwrap()]).output().unwrap();
+    assert_eq!(report.status.code(), Some(0), "{report:?}");
+}
+
+#[test]
+fn one_interrupt_drains_and_writes_and_exits_with_105() {
+    let place = Place::new();
+    let scenario =
+        place.scenario("[target]\nsimulator = \"documented\"", "[load]\nstages = [{ for = \"1m\", users = 5 }]");
+    let child =
+        patchload(&["run", &scenario, "--out", &place.results()]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.unwrap();
+    thread::sleep(Duration::from_millis(1_500));
+    signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(105), "{output:?}");
+    assert!(text(&output.stderr).contains("once more to leave at once"));
+    assert!(last_line(&output).contains("stopped after"), "{output:?}");
+    let run = place.run();
+    assert_eq!(json(&run)["state"], "interrupted");
+    assert_eq!(total(&run, "summary.csv", "attempts"), total(&run, "timeline.csv", "started"));
+}
+
+#[test]
+fn a_second_interrupt_leaves_at_once() {
+    let place = Place::new();
+    let target = "[target]\ntimeout = \"40s\"\n[target.simulator]\nlatency = { median = \"30s\", p99 = \"31s\" }";
+    let scenario = place.scenario(target, "[load]\nstages = [{ for = \"1m\", users = 5 }]");
+    let mut child = patchload(&["run", &scenario, "--out", &place.results()]).stderr(Stdio::piped()).spawn().unwrap();
+    thread::sleep(Duration::from_millis(1_500));
+    signal(&child, "INT");
+    thread::sleep(Duration::from_millis(300));
+    let begun = Instant::now();
+    signal(&child, "INT");
+    let status = child.wait().unwrap();
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(status.code(), Some(105), "{stderr}");
+    assert!(begun.elapsed() < Duration::from_secs(2), "it did not leave at once");
+    assert!(stderr.contains("left at once"), "{stderr}");
+}
+
+#[test]
+fn a_run_that_is_killed_ten_times_is_whole_up_to_two_seconds_before() {
+    let kills: Vec<_> =
+        (1..=10_u64).map(|seed| thread::spawn(move || kill_after(1_700 + seed * 7_919 % 2_900))).collect();
+    kills.into_iter().for_each(|kill| kill.join().unwrap());
+}
+
+/// Kills a run after so many milliseconds and rebuilds its reports.
+fn kill_after(ms: u64) {
+    let place = Place::new();
+    let load = "[load]\nstages = [{ for = \"1m\", users = 20 }]\nthink_time = \"10ms\"\nspread = \"0s\"";
+    let scenario = place.scenario("[target]\nsimulator = { quota = \"none\" }", load);
+    let mut child = patchload(&["run", &scenario, "--out", &place.results(), "--quiet"]).spawn().unwrap();
+    thread::sleep(Duration::from_millis(ms));
+    let killed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let run = place.run();
+    let output = patchload(&["report", run.to_str().unwrap()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let json = json(&run);
+    let ran = killed - json["started_unix_s"].as_f64().unwrap();
+    let seconds = json["totals"]["seconds"].as_f64().unwrap();
+    assert!(seconds >= ran - 2.0, "{seconds} s of {ran} s after {ms} ms");
+    let attempts = total(&run, "summary.csv", "attempts");
+    assert_eq!(attempts, total(&run, "timeline.csv", "accepted"), "after {ms} ms");
+    assert!(attempts > 0 || seconds < 1.0, "after {ms} ms");
+    assert!(text(&output.stdout).contains("process ended without closing the run"), "{output:?}");
+}
+
+#[test]
+fn a_folder_that_holds_no_run_exits_with_2() {
+    let output = patchload(&["report", "src"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(last_line(&output).contains("src is no run folder"), "{output:?}");
+}
+
+#[test]
+fn check_prints_the_plan_and_a_curl_command_without_secrets() {
+    let place = Place::new();
+    let target =
+        "[target]\nbase_url = \"http://127.0.0.1:1\"\n[target.auth]\nkind = \"bearer\"\ntokens = [\"hunter2-hunter2\"]";
+    let scenario = place.scenario(target, "[load]\nstages = [{ for = \"1s\", users = 5 }]\n[limit]\nrate = \"60/min\"");
+    let output = patchload(&["check", &scenario]).output().unwrap();
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(stdout.contains("curl -X PATCH") && stdout.contains("60/min"), "{stdout}");
+    assert!(!stdout.contains("hunter2"), "{stdout}");
+}
+
+#[test]
+fn a_secret_is_in_no_file_and_no_message() {
+    let (place, simulator) = (Place::new(), Simulator::start());
+    let scenario = place.scenario(&simulator.target(""), "[load]\nstages = [{ for = \"1s\", users = 5 }]");
+    let output = patchload(&["run", &scenario, "--out", &place.results()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let mut said = vec![text(&output.stdout), text(&output.stderr)];
+    said.extend(fs::read_dir(place.run()).unwrap().map(|file| fs::read_to_string(file.unwrap().path()).unwrap()));
+    assert!(said.iter().all(|text| !text.contains(&simulator.token)));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let mut child = patchload(&["check", "scenarios/quickstart.toml"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+}
+
+#[test]
+fn help_is_as_it_was_reviewed() {
+    for command in [None, Some("run"), Some("check"), Some("report"), Some("sim")] {
+        let output = patchload(&command.into_iter().chain(["--help"]).collect::<Vec<_>>()).output().unwrap();
+        let name = command.unwrap_or("patchload");
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/help-{name}.txt"));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&golden, &output.stdout).unwrap();
+        }
+        assert_eq!(text(&output.stdout), fs::read_to_string(&golden).unwrap(), "{name}; UPDATE_GOLDEN=1 rewrites it");
+    }
+}
