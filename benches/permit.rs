@@ -24,13 +24,13 @@ fn permit(bencher: Bencher, users: u32) {
     };
     let mut lanes = Lanes::new(&limit, Duration::ZERO, Share::NONE);
     for user in 0..users {
-        lanes.enqueue(Lane::Load, Duration::ZERO, user);
+        lanes.enqueue(Lane::Load, 0, Duration::ZERO, user);
     }
     let mut now = Duration::ZERO;
     bencher.bench_local(|| match lanes.next(now) {
-        Turn::Admit { waiter, admitted } => {
-            now = admitted + limit.rate.period();
-            lanes.enqueue(Lane::Load, now, black_box(waiter));
+        Turn::Admit { waiter, permit } => {
+            now = permit.admitted + limit.rate.period();
+            lanes.enqueue(Lane::Load, permit.round + 1, now, black_box(waiter));
         }
         turn => panic!("a permit is due at every call, not {turn:?}"),
     });

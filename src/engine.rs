@@ -25,7 +25,7 @@ use tokio::task::{JoinSet, LocalSet};
 use url::Url;
 
 pub use clock::{PausableClock, RunClock};
-pub use lanes::{Lane, Lanes, Turn};
+pub use lanes::{Lane, Lanes, Permit, Turn};
 pub use limiter::Limiter;
 pub use placement::Placement;
 pub use tokens::TokenKeeper;

@@ -13,7 +13,7 @@ use crate::scenario::curl;
 pub(super) fn check(arguments: &CheckArguments) -> Result<Exit, Failure> {
     let scenario = load(&arguments.scenario)?;
     let seats = Seats::new(&scenario, arguments.scenario.workers);
-    let mut text = format!("{}\nworkers    {}\n", scenario.plan(), Placement::new(&scenario, seats.workers));
+    let mut text = format!("{}\nworkers      {}\n", scenario.plan(), Placement::new(&scenario, seats.workers));
     for (index, variant) in scenario.variants.iter().enumerate() {
         let _ = write!(text, "\n# variant {}\n{}\n", variant.name, curl(&scenario, index));
     }

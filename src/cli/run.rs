@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let seats = Seats::new(&scenario, arguments.scenario.workers);
     let placement = Placement::new(&scenario, seats.workers);
     if !arguments.quiet {
-        say(&format!("{}\nworkers    {placement}", scenario.plan()));
+        say(&format!("{}\nworkers      {placement}", scenario.plan()));
         for caution in scenario.cautions() {
             say(&format!("caution: {caution}"));
         }

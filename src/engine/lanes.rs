@@ -3,7 +3,7 @@
 //! governor decides *when* (GCRA on a clock that stands at the slot's instant), the lanes decide *who*.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -30,15 +30,24 @@ impl Lane {
     const ALL: [Self; 3] = [Self::Check, Self::Retry, Self::Load];
 }
 
+/// The right to make one attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permit {
+    /// The slot's instant.
+    pub admitted: Duration,
+    /// The round in which it was given; its holder asks for the next one in a later round.
+    pub round: u64,
+}
+
 /// What to do next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Turn<W> {
-    /// This one may go; its slot was at `admitted`, which is not after now.
+    /// This one may go; its slot is not after now.
     Admit {
         /// Who waited.
         waiter: W,
-        /// The slot's instant.
-        admitted: Duration,
+        /// What it is given.
+        permit: Permit,
     },
     /// Somebody waits for a slot that is still to come.
     Wait {
@@ -61,6 +70,44 @@ impl GovernorClock for SlotClock {
     }
 }
 
+/// Those who wait in one lane, by rounds: nobody gets a permit of a round while somebody waits in an earlier one, and within a
+/// round who comes first goes first.
+///
+/// A plain queue is nearly that, but a user whose answer comes sooner would overtake its neighbour, and be two permits
+/// ahead of it. Who comes late joins the round that is on, so that it catches up with nobody. This is start-time fair
+/// queueing with equal shares (Goyal, Vin, Cheng, SIGCOMM 1996).
+struct Queue<W> {
+    round: u64,
+    rounds: BTreeMap<u64, VecDeque<(Duration, W)>>,
+}
+
+impl<W> Default for Queue<W> {
+    fn default() -> Self {
+        Self { round: 0, rounds: BTreeMap::new() }
+    }
+}
+
+impl<W> Queue<W> {
+    fn push(&mut self, round: u64, due: Duration, waiter: W) {
+        self.rounds.entry(round.max(self.round)).or_default().push_back((due, waiter));
+    }
+
+    fn first_due(&self) -> Option<Duration> {
+        let (_, waiting) = self.rounds.first_key_value()?;
+        waiting.front().map(|(due, _)| *due)
+    }
+
+    fn pop(&mut self) -> Option<(u64, W)> {
+        let mut first = self.rounds.first_entry()?;
+        self.round = *first.key();
+        let (_, waiter) = first.get_mut().pop_front()?;
+        if first.get().is_empty() {
+            first.remove();
+        }
+        Some((self.round, waiter))
+    }
+}
+
 /// The permits of one key of a limit and those who wait for them.
 ///
 /// While somebody waits, slots follow an absolute schedule: a wake-up that comes late by no more than `catch_up` takes
@@ -72,7 +119,7 @@ pub struct Lanes<W> {
     catch_up: Duration,
     /// No slot lies before this instant: what keeps the parts of a split limit out of step with each other.
     phase: Duration,
-    queues: [VecDeque<(Duration, W)>; 3],
+    queues: [Queue<W>; 3],
     checks_share: Share,
     permits: u64,
     check_permits: u64,
@@ -92,37 +139,37 @@ impl<W> Lanes<W> {
             clock,
             catch_up: limit.catch_up,
             phase,
-            queues: [VecDeque::new(), VecDeque::new(), VecDeque::new()],
+            queues: [Queue::default(), Queue::default(), Queue::default()],
             checks_share,
             permits: 0,
             check_permits: 0,
         }
     }
 
-    /// Puts somebody who wants a permit since `due` at the end of a lane.
-    pub fn enqueue(&mut self, lane: Lane, due: Duration, waiter: W) {
-        self.queues[lane as usize].push_back((due, waiter));
+    /// Puts somebody who wants a permit since `due` at the end of a round of a lane: of `round`, or of the lane's own
+    /// where that has come further.
+    pub fn enqueue(&mut self, lane: Lane, round: u64, due: Duration, waiter: W) {
+        self.queues[lane as usize].push(round, due, waiter);
     }
 
     /// Takes everybody out of all lanes.
     pub fn clear(&mut self) {
-        self.queues.iter_mut().for_each(VecDeque::clear);
+        self.queues.iter_mut().for_each(|queue| queue.rounds.clear());
     }
 
     /// What to do at `now`.
+    #[expect(clippy::missing_panics_doc, reason = "who was seen at the head of a lane is still there")]
     pub fn next(&mut self, now: Duration) -> Turn<W> {
         let Some(lane) = self.next_lane() else { return Turn::Idle };
-        let Some((due, waiter)) = self.queues[lane as usize].pop_front() else { return Turn::Idle };
+        let Some(due) = self.queues[lane as usize].first_due() else { return Turn::Idle };
         let earliest = due.max(now.saturating_sub(self.catch_up)).max(self.phase);
         match self.take_slot(earliest, now) {
-            Err(until) => {
-                self.queues[lane as usize].push_front((due, waiter));
-                Turn::Wait { until }
-            }
+            Err(until) => Turn::Wait { until },
             Ok(admitted) => {
                 self.permits += 1;
                 self.check_permits += u64::from(lane == Lane::Check);
-                Turn::Admit { waiter, admitted }
+                let (round, waiter) = self.queues[lane as usize].pop().expect("the lane's first is there");
+                Turn::Admit { waiter, permit: Permit { admitted, round } }
             }
         }
     }
@@ -144,7 +191,7 @@ impl<W> Lanes<W> {
 
     /// The lane whose turn it is, if anybody waits.
     fn next_lane(&self) -> Option<Lane> {
-        let mut waiting = Lane::ALL.into_iter().filter(|lane| !self.queues[*lane as usize].is_empty());
+        let mut waiting = Lane::ALL.into_iter().filter(|lane| !self.queues[*lane as usize].rounds.is_empty());
         let first = waiting.next()?;
         if first == Lane::Check && !self.checks_have_room() {
             return Some(waiting.next().unwrap_or(first));
@@ -182,16 +229,20 @@ mod tests {
         Duration::from_millis(ms)
     }
 
+    fn admitted(waiter: u32, admitted: Duration) -> Turn<u32> {
+        Turn::Admit { waiter, permit: Permit { admitted, round: 0 } }
+    }
+
     #[test]
     fn admits_in_order_at_absolute_slots_although_each_wake_up_is_late() {
         let mut lanes = lanes("100/s", 1);
         for waiter in 0..4 {
-            lanes.enqueue(Lane::Load, ms(0), waiter);
+            lanes.enqueue(Lane::Load, 0, ms(0), waiter);
         }
-        assert_eq!(lanes.next(ms(3)), Turn::Admit { waiter: 0, admitted: ms(0) });
+        assert_eq!(lanes.next(ms(3)), admitted(0, ms(0)));
         assert_eq!(lanes.next(ms(3)), Turn::Wait { until: ms(10) });
-        assert_eq!(lanes.next(ms(17)), Turn::Admit { waiter: 1, admitted: ms(10) });
-        assert_eq!(lanes.next(ms(23)), Turn::Admit { waiter: 2, admitted: ms(20) });
+        assert_eq!(lanes.next(ms(17)), admitted(1, ms(10)));
+        assert_eq!(lanes.next(ms(23)), admitted(2, ms(20)));
         assert_eq!(lanes.next(ms(23)), Turn::Wait { until: ms(30) });
     }
 
@@ -199,23 +250,23 @@ mod tests {
     fn a_wake_up_later_than_the_allowance_loses_the_rest() {
         let mut lanes = lanes("100/s", 1);
         for waiter in 0..4 {
-            lanes.enqueue(Lane::Load, ms(0), waiter);
+            lanes.enqueue(Lane::Load, 0, ms(0), waiter);
         }
-        assert_eq!(lanes.next(ms(0)), Turn::Admit { waiter: 0, admitted: ms(0) });
+        assert_eq!(lanes.next(ms(0)), admitted(0, ms(0)));
         // 50 ms late: slots before 480 ms are gone.
-        assert_eq!(lanes.next(ms(500)), Turn::Admit { waiter: 1, admitted: ms(480) });
-        assert_eq!(lanes.next(ms(500)), Turn::Admit { waiter: 2, admitted: ms(490) });
-        assert_eq!(lanes.next(ms(500)), Turn::Admit { waiter: 3, admitted: ms(500) });
+        assert_eq!(lanes.next(ms(500)), admitted(1, ms(480)));
+        assert_eq!(lanes.next(ms(500)), admitted(2, ms(490)));
+        assert_eq!(lanes.next(ms(500)), admitted(3, ms(500)));
     }
 
     #[test]
     fn the_burst_goes_at_once_and_then_the_rate_holds() {
         let mut lanes = lanes("10/s", 3);
         for waiter in 0..4 {
-            lanes.enqueue(Lane::Load, ms(1_000), waiter);
+            lanes.enqueue(Lane::Load, 0, ms(1_000), waiter);
         }
         for waiter in 0..3 {
-            assert_eq!(lanes.next(ms(1_000)), Turn::Admit { waiter, admitted: ms(1_000) });
+            assert_eq!(lanes.next(ms(1_000)), admitted(waiter, ms(1_000)));
         }
         assert_eq!(lanes.next(ms(1_000)), Turn::Wait { until: ms(1_100) });
     }
@@ -224,10 +275,10 @@ mod tests {
     fn checks_go_before_retries_before_load_within_their_share() {
         let mut lanes = Lanes::new(&limit("1000/s", 1), Duration::ZERO, "20%".parse().unwrap());
         for waiter in 0..20 {
-            lanes.enqueue(Lane::Load, ms(0), ("load", waiter));
-            lanes.enqueue(Lane::Check, ms(0), ("check", waiter));
+            lanes.enqueue(Lane::Load, 0, ms(0), ("load", waiter));
+            lanes.enqueue(Lane::Check, 0, ms(0), ("check", waiter));
         }
-        lanes.enqueue(Lane::Retry, ms(0), ("retry", 0));
+        lanes.enqueue(Lane::Retry, 0, ms(0), ("retry", 0));
         let mut order = Vec::new();
         for now in 0..20 {
             if let Turn::Admit { waiter, .. } = lanes.next(ms(now)) {
@@ -239,11 +290,47 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_two_permits_ahead_although_some_come_back_sooner() {
+        let mut lanes = lanes("1000/s", 1);
+        (0..3).for_each(|user| lanes.enqueue(Lane::Load, 0, ms(0), user));
+        let mut next = |now| match lanes.next(ms(now)) {
+            Turn::Admit { waiter, permit } => {
+                // User 2 comes back at once, users 0 and 1 one permit later.
+                if waiter == 2 {
+                    lanes.enqueue(Lane::Load, permit.round + 1, ms(now), 2);
+                    lanes.enqueue(Lane::Load, permit.round + 1, ms(now), 0);
+                    lanes.enqueue(Lane::Load, permit.round + 1, ms(now), 1);
+                }
+                waiter
+            }
+            turn => panic!("{turn:?}"),
+        };
+        let order: Vec<_> = (0..9).map(&mut next).collect();
+        assert_eq!(order, [0, 1, 2, 2, 0, 1, 2, 0, 1]);
+    }
+
+    #[test]
+    fn who_comes_late_joins_the_round_that_is_on() {
+        let mut lanes = lanes("1000/s", 1);
+        lanes.enqueue(Lane::Load, 7, ms(0), 1);
+        lanes.enqueue(Lane::Load, 8, ms(0), 2);
+        assert!(matches!(lanes.next(ms(0)), Turn::Admit { waiter: 1, permit: Permit { round: 7, .. } }));
+        lanes.enqueue(Lane::Load, 0, ms(1), 3);
+        lanes.enqueue(Lane::Load, 8, ms(1), 1);
+        let order: Vec<_> = (1..4).map(|now| lanes.next(ms(now))).collect();
+        let round = |turn: &Turn<u32>| match turn {
+            Turn::Admit { waiter, permit } => (*waiter, permit.round),
+            turn => panic!("{turn:?}"),
+        };
+        assert_eq!(order.iter().map(round).collect::<Vec<_>>(), [(3, 7), (2, 8), (1, 8)]);
+    }
+
+    #[test]
     fn the_parts_of_a_split_limit_keep_out_of_step() {
         let mut second = Lanes::new(&limit("100/s", 1), ms(5), Share::NONE);
-        second.enqueue(Lane::Load, ms(0), 0);
+        second.enqueue(Lane::Load, 0, ms(0), 0);
         assert_eq!(second.next(ms(0)), Turn::Wait { until: ms(5) });
-        assert_eq!(second.next(ms(6)), Turn::Admit { waiter: 0, admitted: ms(5) });
+        assert_eq!(second.next(ms(6)), admitted(0, ms(5)));
     }
 
     proptest! {
@@ -257,9 +344,9 @@ mod tests {
             for (gap_us, arrivals) in wakes {
                 now += Duration::from_micros(gap_us);
                 for _ in 0..arrivals {
-                    lanes.enqueue(Lane::Load, now, ());
+                    lanes.enqueue(Lane::Load, 0, now, ());
                 }
-                while let Turn::Admit { admitted, .. } = lanes.next(now) {
+                while let Turn::Admit { permit: Permit { admitted, .. }, .. } = lanes.next(now) {
                     prop_assert!(admitted <= now && now <= admitted + limit.catch_up);
                     permits.push(now);
                 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
-use super::lanes::{Lane, Lanes, Turn};
+use super::lanes::{Lane, Lanes, Permit, Turn};
 use crate::units::Timer;
 
 /// One key of a limit on the worker that owns it. Users of the same worker share it without a lock.
 pub struct Limiter<T: Timer> {
     timer: T,
-    lanes: RefCell<Lanes<oneshot::Sender<Duration>>>,
+    lanes: RefCell<Lanes<oneshot::Sender<Permit>>>,
     closed: Cell<bool>,
     /// Whether the pacer sleeps until somebody comes: only then must a newcomer wake it, because the first slot to come
     /// never moves forward.
@@ -21,17 +21,17 @@ pub struct Limiter<T: Timer> {
 
 impl<T: Timer> Limiter<T> {
     /// Opens the lanes. [`Limiter::pace`] must be polled for permits to be given.
-    pub fn new(timer: T, lanes: Lanes<oneshot::Sender<Duration>>) -> Self {
+    pub fn new(timer: T, lanes: Lanes<oneshot::Sender<Permit>>) -> Self {
         Self { timer, lanes: RefCell::new(lanes), closed: Cell::new(false), idle: Cell::new(true), wake: Notify::new() }
     }
 
-    /// Waits for a permit and returns the instant of its slot; `None` when the limiter closed before.
-    pub async fn permit(&self, lane: Lane, due: Duration) -> Option<Duration> {
+    /// Waits for a permit since `due`, in `round` or later; `None` when the limiter closed before.
+    pub async fn permit(&self, lane: Lane, round: u64, due: Duration) -> Option<Permit> {
         if self.closed.get() {
             return None;
         }
         let (tx, rx) = oneshot::channel();
-        self.lanes.borrow_mut().enqueue(lane, due, tx);
+        self.lanes.borrow_mut().enqueue(lane, round, due, tx);
         if self.idle.replace(false) {
             self.wake.notify_one();
         }
@@ -64,7 +64,7 @@ impl<T: Timer> Limiter<T> {
             match lanes.next(now) {
                 // A user that is gone has wasted its slot: that is rare (a user never gives up waiting by itself), and
                 // giving the slot to the next one would move a schedule that others can see.
-                Turn::Admit { waiter, admitted } => drop(waiter.send(admitted)),
+                Turn::Admit { waiter, permit } => drop(waiter.send(permit)),
                 Turn::Wait { until } => return Some(until),
                 Turn::Idle => return None,
             }
@@ -110,7 +110,7 @@ mod tests {
         let admitted = on_a_paused_clock(&limit("100/s", 1), |limiter| async move {
             let mut admitted = Vec::new();
             for _ in 0..4 {
-                admitted.push(limiter.permit(Lane::Load, limiter.timer.now()).await.unwrap().as_millis());
+                admitted.push(limiter.permit(Lane::Load, 0, limiter.timer.now()).await.unwrap().admitted.as_millis());
             }
             admitted
         });
@@ -120,13 +120,13 @@ mod tests {
     #[test]
     fn a_closed_limiter_sends_everybody_away() {
         on_a_paused_clock(&limit("1/h", 1), |limiter| async move {
-            assert!(limiter.permit(Lane::Load, Duration::ZERO).await.is_some());
+            assert!(limiter.permit(Lane::Load, 0, Duration::ZERO).await.is_some());
             let waiting = limiter.clone();
-            let waiter = tokio::task::spawn_local(async move { waiting.permit(Lane::Load, Duration::ZERO).await });
+            let waiter = tokio::task::spawn_local(async move { waiting.permit(Lane::Load, 0, Duration::ZERO).await });
             tokio::task::yield_now().await;
             limiter.close();
             assert_eq!(waiter.await.unwrap(), None);
-            assert_eq!(limiter.permit(Lane::Load, Duration::ZERO).await, None);
+            assert_eq!(limiter.permit(Lane::Load, 0, Duration::ZERO).await, None);
         });
     }
 
@@ -145,7 +145,7 @@ mod tests {
                     crew.spawn_local(async move {
                         for step in 0..5 {
                             let due = limiter.timer.now();
-                            limiter.permit(Lane::Load, due).await.unwrap();
+                            limiter.permit(Lane::Load, 0, due).await.unwrap();
                             permits.borrow_mut().push(limiter.timer.now());
                             let pause = pause_ms * u64::from((user + step) % 3);
                             limiter.timer.sleep_until(limiter.timer.now() + Duration::from_millis(pause)).await;

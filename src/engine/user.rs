@@ -16,13 +16,14 @@ pub(super) async fn live<T: Timer, X: Transport>(worker: Rc<Worker<T>>, user: u3
     let Some(mut due) = load.stages.next_start(user, Duration::ZERO) else { return };
     worker.timer.sleep_until(due).await;
     let transport = open();
+    let mut round = 0;
     for step in 0..load.iterations.unwrap_or(u64::MAX) {
         worker.timer.sleep_until(due).await;
         if worker.is_stopping() {
             return;
         }
         let operation = scenario.operation(user, step);
-        let Some(done) = perform(&worker, &operation, due, &transport).await else { return };
+        let Some(done) = perform(&worker, &operation, (due, &mut round), &transport).await else { return };
         match load.stages.next_start(user, done + scenario.think_time(&operation)) {
             Some(next) => due = next,
             None => return,
@@ -30,11 +31,12 @@ pub(super) async fn live<T: Timer, X: Transport>(worker: Rc<Worker<T>>, user: u3
     }
 }
 
-/// Performs one operation and returns when it was done; `None` when it was given up unsent.
+/// Performs one operation, due at an instant and in a round of the limit, and returns when it was done; `None` when it was
+/// given up unsent.
 async fn perform<T: Timer, X: Transport>(
     worker: &Worker<T>,
     operation: &Operation,
-    due: Duration,
+    (due, round): (Duration, &mut u64),
     transport: &X,
 ) -> Option<Duration> {
     let variant = operation.variant;
@@ -42,7 +44,10 @@ async fn perform<T: Timer, X: Transport>(
     let rendered = worker.scenario.variants[variant].render(&worker.scenario, operation);
     let admitted = match worker.placement.key_of(&worker.scenario, operation.user) {
         None => Some(due),
-        Some(key) => worker.limiters[key].permit(Lane::Load, due).await,
+        Some(key) => worker.limiters[key].permit(Lane::Load, *round, due).await.map(|permit| {
+            *round = permit.round + 1;
+            permit.admitted
+        }),
     };
     let Some(admitted) = admitted else {
         worker.log.unsent(worker.timer.now(), variant);

@@ -7,6 +7,8 @@ use hdrhistogram::Histogram;
 
 use super::table::Side::{Left, Right};
 use super::table::Table;
+use serde_json::Value;
+
 use crate::measure::{Clock, Outcome, Run, State, VariantTotals, quantile};
 use crate::results::{ALL, Estimate, FILES, Rates};
 use crate::units::format::{count, micros, per_second, percent, seconds, utc};
@@ -85,11 +87,16 @@ fn head(run: &Run) -> String {
 
 /// The target's name, and what stands behind it where the scenario says so.
 fn target(run: &Run) -> String {
-    let of = |key: &str| run.header.scenario.get("target")?.get(key)?.as_str();
-    match (of("base_url"), of("simulator")) {
-        (Some(url), _) => format!("{} ({})", run.header.target, plain(url)),
-        (None, Some(dialect)) => format!("{} (embedded simulator, dialect {})", run.header.target, plain(dialect)),
-        (None, None) => run.header.target.clone(),
+    let place = |key: &str| run.header.scenario.get("target")?.get(key);
+    let name = &run.header.target;
+    match (place("base_url").and_then(Value::as_str), place("simulator")) {
+        (Some(url), _) => format!("{name} ({})", plain(url)),
+        // The dialect stands alone, or in a table that may leave it out: then it is the documented one.
+        (None, Some(simulator)) => {
+            let dialect = simulator.as_str().or_else(|| simulator.get("dialect")?.as_str()).unwrap_or("documented");
+            format!("{name} (embedded simulator, dialect {})", plain(dialect))
+        }
+        (None, None) => name.clone(),
     }
 }
 
