@@ -97,7 +97,9 @@ impl Simulator {
         let mut child = patchload(&["sim", "--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut lines = [String::new(), String::new(), String::new()];
-        lines.iter_mut().for_each(|line| drop(stdout.read_line(line).unwrap()));
+        for line in &mut lines {
+            stdout.read_line(line).unwrap();
+        }
         let address = lines[0].split(' ').find(|word| word.starts_with("http://")).unwrap().to_owned();
         let token = lines[2].split(' ').next_back().unwrap().trim().to_owned();
         Self { child, address, token, _stdout: stdout }
@@ -282,7 +284,9 @@ fn a_second_interrupt_leaves_at_once() {
 fn a_run_that_is_killed_ten_times_is_whole_up_to_two_seconds_before() {
     let kills: Vec<_> =
         (1..=10_u64).map(|seed| thread::spawn(move || kill_after(1_700 + seed * 7_919 % 2_900))).collect();
-    kills.into_iter().for_each(|kill| kill.join().unwrap());
+    for kill in kills {
+        kill.join().unwrap();
+    }
 }
 
 /// Kills a run after so many milliseconds and rebuilds its reports.

@@ -44,6 +44,8 @@ pub(super) fn answer(outcome: Outcome, status: u16, headers: &HeaderMap, body: &
     };
     let code = match &parsed {
         Some(_) => text(&["code", "error"]).map_or_else(|| nested_code(parsed.as_ref()), str::to_owned),
+        // That a success has no body is no news.
+        None if outcome == Outcome::Unexpected && body.is_empty() => String::new(),
         None => kind_of_body(body).to_owned(),
     };
     let message = text(&["message", "error_description", "description", "detail", "title"]);
