@@ -10,6 +10,7 @@ mod lanes;
 mod limiter;
 mod log;
 mod placement;
+mod shift;
 mod tokens;
 mod user;
 mod worker;
@@ -36,8 +37,9 @@ use crate::scenario::Scenario;
 use crate::units::Timer;
 use collector::Collector;
 use log::{Log, Outlet, Part};
+use shift::work;
 use tokens::{Snapshot, TokenView};
-use worker::{Worker, work};
+use worker::Worker;
 
 /// Parts that a worker may have under way to the collector: one for the second that ends, one for a collector that is a
 /// second behind. A worker that finds the channel full goes on recording and tries again.

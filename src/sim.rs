@@ -36,6 +36,7 @@ mod id;
 mod pacer;
 mod route;
 mod server;
+mod shared;
 mod tokens;
 mod truth;
 mod worker;

@@ -3,6 +3,7 @@
 //! Each part of the file has a reader of its own, which notes what is wrong and goes on; nothing leaves the loader unless
 //! nothing was noted. It reads the scenario and its data files, and nothing else.
 
+mod address;
 mod auth;
 mod environment;
 mod rows;

@@ -1,13 +1,12 @@
-//! The server: its threads, the listener, and what all threads share.
+//! The server: its threads and the listener.
 
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, LocalOptions};
@@ -15,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::api::Api;
 use super::chance::Chance;
+use super::shared::Shared;
 use super::truth::Truth;
 use super::worker;
 use crate::scenario::Simulator;
@@ -62,37 +62,6 @@ pub struct Server {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What all threads share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    /// All threads answer from one state, and a request needs its answer at once: a lock, not a channel with a round trip
-    /// between threads. It is held for the look-ups of one request (parsing and waiting happen outside) and never
-    /// across an await.
-    api: Mutex<Api>,
-    pub(super) chance: Chance,
-    /// The server's start: instants count from here.
-    pub(super) epoch: Instant,
-    /// CPU time of each thread in nanoseconds, written by that thread alone.
-    cpu: Vec<AtomicU64>,
-}
-
-impl Shared {
-    pub(super) fn api(&self) -> MutexGuard<'_, Api> {
-        // A panic under the lock ends one connection; the counters are still the best account there is.
-        self.api.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn now(&self) -> Duration {
-        self.epoch.elapsed()
-    }
-
-    /// Makes the CPU time of the calling thread known as that of thread `index`.
-    pub(super) fn publish_cpu(&self, index: usize) {
-        let nanos = u64::try_from(thread_cpu().as_nanos()).unwrap_or(u64::MAX);
-        self.cpu[index].store(nanos, Ordering::Relaxed);
-    }
-}
-
 /// Starts a simulator that listens on `address`, on so many threads of its own.
 ///
 /// When this returns, connections are accepted. One thread accepts and deals them out in turn, so that each thread has
@@ -106,12 +75,7 @@ pub fn start(config: &Simulator, address: SocketAddr, threads: NonZeroUsize) -> 
     let socket = bind(address).map_err(listen)?;
     let api = Api::new(config, SystemTime::now());
     let token = api.ready_token().to_string();
-    let shared = Arc::new(Shared {
-        api: Mutex::new(api),
-        chance: Chance::new(config),
-        epoch: Instant::now(),
-        cpu: (0..threads.get()).map(|_| AtomicU64::new(0)).collect(),
-    });
+    let shared = Arc::new(Shared::new(api, Chance::new(config), threads.get()));
     let (stop, stopped) = oneshot::channel();
     let mut server = Server {
         address: socket.local_addr().map_err(listen)?,
@@ -169,7 +133,7 @@ impl Server {
     /// the system does not count the CPU time of threads (anything but Linux).
     #[must_use]
     pub fn cpu(&self) -> Vec<Duration> {
-        self.shared.cpu.iter().map(|nanos| Duration::from_nanos(nanos.load(Ordering::Relaxed))).collect()
+        self.shared.cpu()
     }
 
     /// Closes the listener and all connections, and waits until all threads have ended. A second call does nothing.
@@ -266,17 +230,4 @@ async fn accept_one(listener: &TcpListener) -> io::Result<std::net::TcpStream> {
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
     stream.into_std()
-}
-
-/// The CPU time of the calling thread.
-#[cfg(target_os = "linux")]
-fn thread_cpu() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::try_from(time).unwrap_or_default()
-}
-
-/// Unknown here.
-#[cfg(not(target_os = "linux"))]
-fn thread_cpu() -> Duration {
-    Duration::ZERO
 }

@@ -24,7 +24,7 @@ use super::body::{Body, Input};
 use super::fault::MAX_BODY;
 use super::pacer::Pacer;
 use super::route::Call;
-use super::server::Shared;
+use super::shared::Shared;
 use super::truth::Kind;
 
 /// How often a thread publishes its CPU time.

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use url::Url;
 
-use super::target::{need_permission, url};
+use super::address::{need_permission, url};
 use super::tree::{Field, Table};
 use crate::scenario::{Auth, CLIENT_ID, CLIENT_SECRET, Endpoint, Secret, TokenPool};
 
