@@ -225,3 +225,37 @@ fn with_a_run_that_is_stopped_and_users_that_wait_for_the_limit() {
     let summary = rows(root.path(), "summary.csv");
     assert!(sum(&summary[..1], "unsent") > 50, "{summary:#?}");
 }
+
+#[test]
+fn with_tokens_that_expire_and_are_renewed() {
+    let root = tempfile::tempdir().unwrap();
+    let scenario = scenario(
+        r#"
+        name = "renewed"
+        [target]
+        simulator = { quota = "none", token_life = "3s", latency = { median = "1ms", p99 = "2ms" } }
+        [target.auth]
+        kind = "client-credentials"
+        tokens = 3
+        [data.participants]
+        from = "simulator"
+        [[variant]]
+        name = "right"
+        path = "/api/v2/conversations/{{ conversation_id }}/participants/{{ participant_id }}/attributes"
+        body = '{"attributes": {"ref": "{{ unique }}"}}'
+        expect = [202]
+        [load]
+        stages = [{ for = "7s", users = 9 }]
+        think_time = "20ms"
+        "#,
+    );
+    let Endpoint::Simulator(config) = &scenario.target.endpoint else { panic!("the simulator") };
+    let mut server = sim::start(config, ([127, 0, 0, 1], 0).into(), one_thread()).unwrap();
+    run(&scenario, server.address(), root.path(), &Stop::default());
+    server.stop();
+    let truth = server.truth();
+    agree(root.path(), &truth);
+    assert_eq!(truth.patches.rejected, 0, "{truth:#?}");
+    // 3 at the start, and each renewed at 2.4 s and 4.8 s.
+    assert!((9..=12).contains(&truth.logins.accepted), "{truth:#?}");
+}

@@ -16,8 +16,9 @@ pub(super) type Snapshot = Arc<[HeaderValue]>;
 /// A token is renewed when this part of its life has passed.
 const RENEW_AT: f64 = 0.8;
 
-/// The pause after a renewal that failed.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The shortest time from a login to its renewal, and the pause after a renewal that failed: a server that hands out tokens
+/// without life gets no storm of logins.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The tokens of a run; it owns logins and renewals.
 pub struct TokenKeeper {
@@ -70,14 +71,14 @@ impl TokenKeeper {
                     self.snapshot.send_replace(snapshot_of(&self.held));
                 }
                 // The old token is used until it expires; after that, the reports show what the server says to it.
-                Err(_) => tokio::time::sleep(RETRY_AFTER).await,
+                Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
     }
 
     /// The token that is to be renewed next, and when.
     fn next_renewal(&self) -> Option<(usize, Instant)> {
-        let due = |(token, obtained): &(Token, Instant)| obtained.checked_add(token.life.mul_f64(RENEW_AT));
+        let due = |(token, obtained): &(Token, Instant)| obtained.checked_add(token.life.mul_f64(RENEW_AT).max(PAUSE));
         let dues = self.held.iter().enumerate().filter_map(|(index, held)| Some((index, due(held)?)));
         dues.min_by_key(|(_, at)| *at)
     }
