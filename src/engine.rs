@@ -16,6 +16,7 @@ mod user;
 mod worker;
 
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
@@ -38,7 +39,7 @@ use crate::units::Timer;
 use collector::Collector;
 use log::{Log, Outlet, Part};
 use shift::work;
-use tokens::{Snapshot, TokenView};
+use tokens::{RenewalFailures, Snapshot, TokenView};
 use worker::Worker;
 
 /// Parts that a worker may have under way to the collector: one for the second that ends, one for a collector that is a
@@ -154,7 +155,7 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
         }
         while let Some(second) = collector.close(crew.clock.now()) {
             on_second(&second, collector.totals());
-            if let Some(after) = alive.silent_for(&second).filter(|after| *after >= give_up && !crew.stopping) {
+            if let Some(after) = alive.silent_for(&second).filter(|after| *after >= give_up && !stop.is_requested()) {
                 warnings.push(Warning::TargetDied { after_s: after.as_secs_f64() });
                 stop.request();
             }
@@ -164,10 +165,14 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
     while let Some(second) = collector.close_rest() {
         on_second(&second, collector.totals());
     }
+    let (failed, last_error) = crew.renewal_failures.borrow().clone();
     crew.join()?;
     let totals = collector.into_totals();
-    let interrupted = stop.is_requested() && warnings.is_empty();
-    if interrupted && totals.elapsed_s < planned.as_secs_f64() {
+    let died = !warnings.is_empty();
+    if failed > 0 {
+        warnings.insert(0, Warning::RenewalsFailed { count: failed, last_error });
+    }
+    if !died && stop.is_requested() && totals.elapsed_s < planned.as_secs_f64() {
         warnings.push(Warning::Interrupted { elapsed_s: totals.elapsed_s, planned_s: planned.as_secs_f64() });
     }
     Ok(Ended { totals, warnings })
@@ -180,8 +185,8 @@ struct Alive {
 }
 
 impl Alive {
-    /// For how long every attempt broke, up to the end of this second; `None` when one did not. A second without any
-    /// finished attempt neither starts nor ends the silence.
+    /// For how long every attempt broke, up to the end of this second; `None` when one did not, or none was finished in
+    /// it: where little is due, a quiet second says nothing.
     fn silent_for(&mut self, second: &Second) -> Option<Duration> {
         let counts = second.interval.counts();
         let broken = counts.outcome(crate::measure::Outcome::Broken);
@@ -190,7 +195,7 @@ impl Alive {
         } else if broken > 0 || !self.silent.is_zero() {
             self.silent += Duration::from_secs(1);
         }
-        (!self.silent.is_zero()).then_some(self.silent)
+        (broken > 0).then_some(self.silent)
     }
 }
 
@@ -203,6 +208,7 @@ struct Crew {
     clock: RunClock,
     variants: usize,
     stopping: bool,
+    renewal_failures: watch::Receiver<RenewalFailures>,
     /// Renews tokens; aborted when the run ends.
     _renewal: JoinSet<()>,
 }
@@ -232,13 +238,19 @@ impl Crew {
                 tokens: tokens.subscribe(),
                 stop: stop.0.subscribe(),
             };
-            let (open, name) = (open.clone(), format!("worker-{index}"));
-            threads.push(thread::Builder::new().name(name).spawn(move || bench.work(open))?);
+            let (open, name, stop) = (open.clone(), format!("worker-{index}"), stop.clone());
+            let work = move || {
+                let ended = catch_unwind(AssertUnwindSafe(|| bench.work(open))).unwrap_or(Err(Error::Panicked(index)));
+                // A run without some of its users is not the run that was asked for: the others stop too.
+                ended.inspect_err(|_| stop.request())
+            };
+            threads.push(thread::Builder::new().name(name).spawn(work)?);
         }
+        let renewal_failures = tokens.failures();
         let mut renewal = JoinSet::new();
         renewal.spawn(tokens.renew());
         let clock = RunClock::new(start);
-        Ok(Self { parts, emptied, threads, clock, variants, stopping: false, _renewal: renewal })
+        Ok(Self { parts, emptied, threads, clock, variants, stopping: false, renewal_failures, _renewal: renewal })
     }
 
     fn collector(&self, planned: Duration) -> Collector {
@@ -278,7 +290,7 @@ impl Bench {
         open: impl FnOnce(RunClock) -> Result<U, Error>,
     ) -> Result<(), Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        LocalSet::new().block_on(&runtime, async move {
+        let ended = LocalSet::new().block_on(&runtime, async move {
             let Self { scenario, placement, index, start, outlet, mut tokens, stop } = self;
             let clock = RunClock::new(start);
             let open = open(clock.clone())?;
@@ -293,6 +305,9 @@ impl Bench {
                 () = work(worker, users, open, stop) => Ok(()),
                 Err(error) = clock.drive() => Err(error.into()),
             }
-        })
+        });
+        // A name that is still being resolved must not hold up the end.
+        runtime.shutdown_background();
+        ended
     }
 }

@@ -1,4 +1,4 @@
-//! One attempt: a request out, an [`Answer`](crate::measure::Answer) back, and the instants between.
+//! One attempt: a request out, an [`Answer`] back, and the instants between.
 //!
 //! This module owns connections, TLS, logins and the classification of answers. It never retries, never waits for a
 //! limit, and what the server does is data, never an error.

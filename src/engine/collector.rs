@@ -11,8 +11,10 @@ pub(super) struct Collector {
     variants: usize,
     /// The schedule's end, or the moment at which the run was stopped before it.
     end: Duration,
-    /// For each worker, the first second that it may still add to.
+    /// For each worker, the first second that it may still add to; `u64::MAX` once it is done.
     passed: Vec<u64>,
+    /// For each worker, its operations in flight as it last told them.
+    in_flight: Vec<u64>,
     open: BTreeMap<u64, OpenSecond>,
     /// The first second that is not closed.
     next: u64,
@@ -22,27 +24,31 @@ pub(super) struct Collector {
 #[derive(Default)]
 struct OpenSecond {
     interval: Option<Interval>,
-    in_flight: u64,
     cpu_share: f64,
 }
 
 impl Collector {
     pub(super) fn new(variants: usize, workers: usize, end: Duration) -> Self {
-        Self { variants, end, passed: vec![0; workers], open: BTreeMap::new(), next: 0, totals: Totals::new(variants) }
+        Self { variants, end, passed: vec![0; workers], in_flight: vec![0; workers], open: BTreeMap::new(), next: 0, totals: Totals::new(variants) }
     }
 
     /// The schedule ends here instead of where it was planned to.
     pub(super) fn end_at(&mut self, now: Duration) {
         self.end = self.end.min(now);
+        self.measure_elapsed();
+    }
+
+    fn measure_elapsed(&mut self) {
+        self.totals.elapsed_s = Duration::from_secs(self.next).min(self.end).as_secs_f64();
     }
 
     /// Adds a part, and returns an emptied interval to reuse. A part of a second that is closed already counts in the
     /// next one: it is late, not lost.
     pub(super) fn add(&mut self, part: Part) -> Interval {
-        let Part { worker, second, mut interval, in_flight, cpu_share } = part;
-        self.passed[worker] = self.passed[worker].max(second + 1);
+        let Part { worker, second, mut interval, in_flight, cpu_share, is_last } = part;
+        self.passed[worker] = if is_last { u64::MAX } else { self.passed[worker].max(second + 1) };
+        self.in_flight[worker] = in_flight;
         let open = self.open.entry(second.max(self.next)).or_default();
-        open.in_flight += in_flight;
         open.cpu_share = open.cpu_share.max(cpu_share);
         open.interval.get_or_insert_with(|| Interval::new(self.variants)).add(&interval);
         interval.clear();
@@ -51,11 +57,11 @@ impl Collector {
 
     /// Closes the next second if all workers have passed it, or if it ended more than a second before `now`.
     pub(super) fn close(&mut self, now: Duration) -> Option<Second> {
-        let all_passed = self.passed.iter().all(|passed| *passed > self.next);
-        if !all_passed && now.as_secs() < self.next + 2 {
-            return None;
+        if self.passed.iter().all(|passed| *passed == u64::MAX) {
+            return self.close_rest();
         }
-        Some(self.close_next())
+        let all_passed = self.passed.iter().all(|passed| *passed > self.next);
+        (all_passed || now.as_secs() >= self.next + 2).then(|| self.close_next())
     }
 
     /// Closes what is left once all workers are gone.
@@ -71,11 +77,11 @@ impl Collector {
             second,
             phase: if Duration::from_secs(second) < self.end { Phase::Main } else { Phase::Drain },
             interval: open.interval.unwrap_or_else(|| Interval::new(self.variants)),
-            in_flight: open.in_flight,
+            in_flight: self.in_flight.iter().sum(),
             cpu_share: open.cpu_share,
         };
         self.totals.add(&closed);
-        self.totals.elapsed_s = Duration::from_secs(self.next).min(self.end).as_secs_f64();
+        self.measure_elapsed();
         closed
     }
 
@@ -97,7 +103,7 @@ mod tests {
     fn part(worker: usize, second: u64, due: usize) -> Part {
         let mut interval = Interval::new(1);
         interval.variants[0].counts.due = due as u64;
-        Part { worker, second, interval, in_flight: 1, cpu_share: 0.1 }
+        Part { worker, second, interval, in_flight: 1, cpu_share: 0.1, is_last: false }
     }
 
     fn due(second: &Second) -> u64 {
@@ -124,6 +130,20 @@ mod tests {
         collector.add(part(1, 1, 2));
         assert_eq!(collector.close(Duration::from_secs(2)).map(|second| due(&second)), Some(7));
         assert_eq!(collector.totals().variants[0].counts.due, 10);
+    }
+
+    #[test]
+    fn a_worker_that_is_done_delays_nobody_and_the_rate_is_of_the_time_that_passed() {
+        let mut collector = Collector::new(1, 2, Duration::from_secs(10));
+        collector.add(Part { is_last: true, ..part(0, 0, 3) });
+        collector.add(part(1, 0, 4));
+        let now = Duration::from_millis(1_100);
+        assert_eq!(collector.close(now).map(|second| due(&second)), Some(7));
+        collector.add(Part { is_last: true, ..part(1, 1, 1) });
+        assert_eq!(collector.close(now).map(|second| due(&second)), Some(1));
+        assert!(collector.close(now).is_none());
+        collector.end_at(now);
+        assert!((collector.into_totals().elapsed_s - 1.1).abs() < 1e-9);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::measure::{Interval, Recorder, Sample};
 pub(super) struct Part {
     /// Which worker.
     pub(super) worker: usize,
-    /// The second of the run in which the interval began.
+    /// The second of the run that the interval is of; the last one, where an earlier hand-over had to wait.
     pub(super) second: u64,
     /// What was recorded.
     pub(super) interval: Interval,
@@ -21,6 +21,8 @@ pub(super) struct Part {
     pub(super) in_flight: u64,
     /// CPU time of the worker's thread since the last hand-over, as a share of the time between.
     pub(super) cpu_share: f64,
+    /// The worker is done and hands over no more.
+    pub(super) is_last: bool,
 }
 
 /// Where a worker's parts go, and where emptied intervals come back from.
@@ -97,7 +99,7 @@ impl Log {
     /// Hands over the rest; the worker is done.
     pub(super) async fn finish(self, now: Duration) {
         let mut state = self.0.into_inner();
-        let part = state.part(now, Interval::default());
+        let part = Part { is_last: true, ..state.part(now, Interval::default()) };
         // The collector is gone only when the whole run is given up; then nobody wants the part.
         let _ = state.outlet.parts.send(part).await;
     }
@@ -116,10 +118,10 @@ impl State {
     /// Hands over the interval; when the collector lags behind, goes on recording into it and tries again a second
     /// later, so that nothing is lost and nobody waits.
     fn hand_over(&mut self, now: Duration) {
-        if self.outlet.parts.capacity() > 0 {
+        // The place is taken before the interval is: workers share the channel, and it may have one place left for two.
+        if let Ok(place) = self.outlet.parts.clone().try_reserve_owned() {
             let empty = self.outlet.emptied.try_recv().unwrap_or_else(|_| Interval::new(self.variants));
-            let part = self.part(now, empty);
-            let _ = self.outlet.parts.try_send(part);
+            place.send(self.part(now, empty));
         }
         self.second = now.as_secs();
     }
@@ -134,6 +136,7 @@ impl State {
             interval: self.recorder.swap(empty),
             in_flight: self.recorder.in_flight(),
             cpu_share: if passed.is_zero() { 0.0 } else { used.as_secs_f64() / passed.as_secs_f64() },
+            is_last: false,
         }
     }
 }

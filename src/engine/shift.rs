@@ -32,7 +32,8 @@ pub(super) async fn work<T: Timer, X: Transport + 'static>(
 
     let end = worker.scenario.load.stages.length();
     tokio::select! {
-        () = async { while crew.join_next().await.is_some() {} } => {}
+        () = all_ended(&mut crew) => {}
+        () = all_ended(&mut helpers) => {}
         () = worker.timer.sleep_until(end) => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
@@ -48,6 +49,18 @@ pub(super) async fn work<T: Timer, X: Transport + 'static>(
     let now = worker.timer.now();
     let worker = Rc::into_inner(worker).expect("all tasks that shared the worker are gone");
     worker.log.finish(now).await;
+}
+
+/// Waits for all tasks. A task that panicked takes its worker along: a user or a pacer that is missing without a word
+/// would make every figure wrong.
+async fn all_ended(tasks: &mut JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
 }
 
 /// Hands over each second even when no user does anything.

@@ -25,7 +25,11 @@ pub struct TokenKeeper {
     login: Option<Login>,
     held: Vec<(Token, Instant)>,
     snapshot: watch::Sender<Snapshot>,
+    failures: watch::Sender<RenewalFailures>,
 }
+
+/// How many renewals failed, and what the last one said.
+pub(super) type RenewalFailures = (u64, String);
 
 impl TokenKeeper {
     /// Gets all tokens of the run: logs in once for each, one after the other.
@@ -52,12 +56,17 @@ impl TokenKeeper {
             }
         }
         let snapshot = watch::Sender::new(snapshot_of(&held));
-        Ok(Self { login, held, snapshot })
+        Ok(Self { login, held, snapshot, failures: watch::Sender::default() })
     }
 
     /// The snapshot that workers follow.
     pub(super) fn subscribe(&self) -> watch::Receiver<Snapshot> {
         self.snapshot.subscribe()
+    }
+
+    /// The renewals that failed.
+    pub(super) fn failures(&self) -> watch::Receiver<RenewalFailures> {
+        self.failures.subscribe()
     }
 
     /// Renews tokens before they expire, one request at a time, for ever.
@@ -71,7 +80,13 @@ impl TokenKeeper {
                     self.snapshot.send_replace(snapshot_of(&self.held));
                 }
                 // The old token is used until it expires; after that, the reports show what the server says to it.
-                Err(_) => tokio::time::sleep(PAUSE).await,
+                Err(error) => {
+                    self.failures.send_modify(|failures| {
+                        failures.0 += 1;
+                        failures.1 = error.to_string();
+                    });
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
     }

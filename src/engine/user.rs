@@ -19,6 +19,8 @@ pub(super) async fn live<T: Timer, X: Transport>(worker: Rc<Worker<T>>, user: u3
     let mut round = 0;
     for step in 0..load.iterations.unwrap_or(u64::MAX) {
         worker.timer.sleep_until(due).await;
+        // Gives way now and then, also where neither pause nor limit nor attempt does.
+        tokio::task::coop::consume_budget().await;
         if worker.is_stopping() {
             return;
         }
@@ -40,7 +42,7 @@ async fn perform<T: Timer, X: Transport>(
     transport: &X,
 ) -> Option<Duration> {
     let variant = operation.variant;
-    worker.log.due(worker.timer.now(), variant);
+    let wanted = Wanted::new(worker, variant);
     let rendered = worker.scenario.variants[variant].render(&worker.scenario, operation);
     let admitted = match worker.placement.key_of(&worker.scenario, operation.user) {
         None => Some(due),
@@ -49,12 +51,7 @@ async fn perform<T: Timer, X: Transport>(
             permit.admitted
         }),
     };
-    let Some(admitted) = admitted else {
-        worker.log.unsent(worker.timer.now(), variant);
-        worker.settle();
-        return None;
-    };
-    let flight = Flight::start(worker, variant, due, admitted);
+    let flight = wanted.start(due, admitted?);
     let attempt = match rendered {
         Ok(rendered) => {
             let authorization = worker.tokens.of(worker.scenario.target.tokens.of(operation.user));
@@ -81,6 +78,35 @@ fn broken(code: &str, not_sent: bool, message: String) -> Answer {
     }
 }
 
+/// An operation that is due: it starts, or it is dropped and recorded as unsent.
+struct Wanted<'a, T: Timer> {
+    worker: &'a Worker<T>,
+    variant: usize,
+    started: bool,
+}
+
+impl<'a, T: Timer> Wanted<'a, T> {
+    fn new(worker: &'a Worker<T>, variant: usize) -> Self {
+        worker.log.due(worker.timer.now(), variant);
+        Self { worker, variant, started: false }
+    }
+
+    fn start(mut self, due: Duration, admitted: Duration) -> Flight<'a, T> {
+        self.started = true;
+        self.worker.log.started(self.worker.timer.now(), self.variant);
+        Flight { worker: self.worker, variant: self.variant, due, admitted, landed: false }
+    }
+}
+
+impl<T: Timer> Drop for Wanted<'_, T> {
+    fn drop(&mut self) {
+        if !self.started {
+            self.worker.log.unsent(self.worker.timer.now(), self.variant);
+            self.worker.settle();
+        }
+    }
+}
+
 /// An operation in flight: it lands, or it is dropped and recorded as abandoned.
 struct Flight<'a, T: Timer> {
     worker: &'a Worker<T>,
@@ -90,12 +116,7 @@ struct Flight<'a, T: Timer> {
     landed: bool,
 }
 
-impl<'a, T: Timer> Flight<'a, T> {
-    fn start(worker: &'a Worker<T>, variant: usize, due: Duration, admitted: Duration) -> Self {
-        worker.log.started(worker.timer.now(), variant);
-        Self { worker, variant, due, admitted, landed: false }
-    }
-
+impl<T: Timer> Flight<'_, T> {
     fn land(mut self, attempt: Attempt) -> Duration {
         self.landed = true;
         let done = attempt.done;

@@ -168,10 +168,12 @@ pub enum Warning {
         /// For so long nothing but broken attempts was seen, in seconds.
         after_s: f64,
     },
-    /// The in-flight attempts were not done when the bound on draining ran out.
-    DrainCut {
-        /// Operations that had started and are in no report as finished.
-        in_flight: u64,
+    /// Tokens could not be renewed.
+    RenewalsFailed {
+        /// Renewals that failed.
+        count: u64,
+        /// What the last of them said.
+        last_error: String,
     },
     /// The run was stopped before the end of its schedule.
     Interrupted {
@@ -203,11 +205,10 @@ impl fmt::Display for Warning {
                  or raise `target.give_up`",
                 seconds(*after_s)
             ),
-            Self::DrainCut { in_flight } => write!(
+            Self::RenewalsFailed { count: failed, last_error } => write!(
                 f,
-                "{} operations were still in flight when the time to drain ran out, and no report knows their outcome; \
-                 raise `load.drain`, or lower `target.timeout`",
-                count(*in_flight)
+                "{} renewals of a token failed, so some 401 may be of expired tokens; the last one: {last_error}",
+                count(*failed)
             ),
             Self::Interrupted { elapsed_s, planned_s } => write!(
                 f,
