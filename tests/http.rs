@@ -249,3 +249,15 @@ fn a_user_keeps_its_connection_and_per_request_opens_one_each() {
         assert_eq!(opened, expected, "{connections}");
     }
 }
+
+#[test]
+fn what_a_server_never_read_is_not_sent_although_it_accepted_the_connection() {
+    // The connection is reset before anything was read: either the request was written, or it is marked as unsent.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || listener.incoming().for_each(drop));
+    for attempt in attempts(address, "per-request", 50) {
+        assert_eq!(attempt.answer.outcome, Outcome::Broken);
+        assert_eq!(attempt.answer.not_sent, attempt.answer.code.starts_with("not_sent."), "{:?}", attempt.answer);
+    }
+}

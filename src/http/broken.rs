@@ -8,17 +8,18 @@ use crate::measure::{Answer, Outcome};
 /// What an attempt knew when it broke.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Breakage {
-    /// The connection was still being opened.
-    pub(super) connecting: bool,
+    /// The request was being written to a connection.
+    pub(super) written: bool,
     /// The status, where the response head had arrived.
     pub(super) status: Option<u16>,
 }
 
 /// The answer for an attempt that the transport ended with `error`.
 ///
-/// Codes of attempts that broke before a connection existed start with `not_sent`: the server cannot have seen them.
+/// Codes of attempts that broke before they were written to a connection start with `not_sent`: the server cannot have seen
+/// them.
 pub(super) fn answer(error: &reqwest::Error, breakage: Breakage) -> Answer {
-    let not_sent = error.is_connect() || breakage.connecting;
+    let not_sent = !breakage.written;
     let kind = kind(error);
     Answer {
         outcome: Outcome::Broken,

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, ClientBuilder, Method, Response, Url, redirect, retry};
+use reqwest::{Body, Client, ClientBuilder, Method, Response, Url, redirect, retry};
 
 use super::broken::{self, Breakage};
 use super::classify::{self, KEPT_BODY};
-use super::connect::{ConnectLayer, ConnectTrace};
+use super::connect::{ConnectLayer, ConnectTrace, TracedBody};
 use super::{Attempt, Request, Transport};
 use crate::measure::{Answer, Outcome};
 use crate::scenario::{Connections, Scenario};
@@ -153,7 +153,7 @@ impl<T: Timer> Transport for HttpUser<T> {
         let trace = Arc::new(ConnectTrace::default());
         let mut progress = Progress::default();
         // Building the request is our own work: it is lag, not service.
-        let built = self.build(request);
+        let built = self.build(request, &trace);
         let sent = self.timer.now();
         let result = match built {
             Ok(request) => trace.follow(self.exchange(variant, request, &mut progress)).await,
@@ -161,8 +161,7 @@ impl<T: Timer> Transport for HttpUser<T> {
         };
         let done = self.timer.now();
         let answer = result.unwrap_or_else(|error| {
-            let breakage =
-                Breakage { connecting: error.is_builder() || trace.is_unfinished(), status: progress.status };
+            let breakage = Breakage { written: trace.is_written(), status: progress.status };
             let mut answer = broken::answer(&error, breakage);
             answer.correlation_id = classify::correlation_id(&progress.headers);
             answer.retry_after = classify::retry_after(&progress.headers);
@@ -173,7 +172,7 @@ impl<T: Timer> Transport for HttpUser<T> {
 }
 
 impl<T: Timer> HttpUser<T> {
-    fn build(&self, request: Request<'_>) -> Result<reqwest::Request, reqwest::Error> {
+    fn build(&self, request: Request<'_>, trace: &Arc<ConnectTrace>) -> Result<reqwest::Request, reqwest::Error> {
         let rendered = request.rendered;
         let mut url = String::with_capacity(self.base.len() + rendered.path.len());
         url.push_str(&self.base);
@@ -191,10 +190,8 @@ impl<T: Timer> HttpUser<T> {
             headers.insert(AUTHORIZATION, authorization);
         }
         builder = builder.headers(headers);
-        if let Some(body) = rendered.body {
-            builder = builder.body(body);
-        }
-        builder.build()
+        let body = TracedBody { content: rendered.body, trace: trace.clone() };
+        builder.body(Body::wrap(body)).build()
     }
 
     /// Sends the request and reads the whole response, noting on `progress` how far it got.

@@ -2,10 +2,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -22,6 +25,8 @@ pub(super) struct ConnectTrace {
     began: OnceLock<Instant>,
     /// How long it took; unset when it did not succeed.
     took: OnceLock<Duration>,
+    /// Whether the request was being written to a connection.
+    written: AtomicBool,
 }
 
 impl ConnectTrace {
@@ -35,9 +40,30 @@ impl ConnectTrace {
         self.took.get().copied()
     }
 
-    /// Whether a connection was being opened and never was open.
-    pub(super) fn is_unfinished(&self) -> bool {
-        self.began.get().is_some() && self.took.get().is_none()
+    /// Whether the request was being written to a connection, so that the server may have seen it.
+    pub(super) fn is_written(&self) -> bool {
+        self.written.load(Ordering::Relaxed)
+    }
+}
+
+/// A body that notes on its trace when it is asked for: the transport asks when it has a connection and has encoded the
+/// request's head. Requests without content have one too, an empty one.
+pub(super) struct TracedBody {
+    pub(super) content: Option<Bytes>,
+    pub(super) trace: Arc<ConnectTrace>,
+}
+
+impl Body for TracedBody {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.trace.written.store(true, Ordering::Relaxed);
+        Poll::Ready(self.content.take().map(|content| Ok(Frame::data(content))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.content.as_ref().map_or(0, |content| content.len() as u64))
     }
 }
 
