@@ -2,10 +2,12 @@
 
 mod arguments;
 mod check;
+mod descriptors;
 mod exit;
 mod report;
 mod run;
 mod screen;
+mod signals;
 mod sim;
 
 use std::io::{self, Write as _};

@@ -143,8 +143,10 @@ fn a_run_writes_its_reports_and_prints_its_summary() {
 #[test]
 fn the_command_line_overrides_the_scenario() {
     let place = Place::new();
-    let scenario =
-        place.scenario("[target]\nsimulator = \"documented\"", "[load]\nstages = [{ for = \"1m\", users = 5 }]");
+    let scenario = place.scenario(
+        "[target]\nsimulator = \"documented\"",
+        "[load]\nstages = [{ for = \"1m\", users = 5 }]\nspread = \"0s\"",
+    );
     let arguments = ["-u", "3", "-d", "1s", "-r", "20/s", "--seed", "9", "--quiet"];
     let output = patchload(&["run", &scenario, "--out", &place.results()]).args(arguments).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -179,7 +181,7 @@ fn a_target_that_is_down_at_the_start_exits_with_3_and_leaves_no_folder() {
     let output = patchload(&["run", &scenario, "--out", &place.results()]).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     assert!(last_line(&output).contains("cannot reach the target at 127.0.0.1:9"), "{output:?}");
-    assert_eq!(fs::read_dir(place.results()).unwrap().count(), 0);
+    assert!(!Path::new(&place.results()).exists(), "a folder was made");
 }
 
 #[test]
@@ -303,9 +305,10 @@ fn kill_after(ms: u64) {
     let output = patchload(&["report", run.to_str().unwrap()]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let json = json(&run);
+    // Half a second for ten runs at once on two cores: a second is written when its worker has passed it.
     let ran = killed - json["started_unix_s"].as_f64().unwrap();
     let seconds = json["totals"]["seconds"].as_f64().unwrap();
-    assert!(seconds >= ran - 2.0, "{seconds} s of {ran} s after {ms} ms");
+    assert!(seconds >= ran - 2.5, "{seconds} s of {ran} s after {ms} ms");
     let attempts = total(&run, "summary.csv", "attempts");
     assert_eq!(attempts, total(&run, "timeline.csv", "accepted"), "after {ms} ms");
     assert!(attempts > 0 || seconds < 1.0, "after {ms} ms");

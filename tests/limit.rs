@@ -86,6 +86,8 @@ fn ten_thousand_waiting_users_cost_less_than_a_tenth_of_a_core() {
     assert!(off_by(measured.sent.len(), 5_000.0) <= 0.005, "{} permits", measured.sent.len());
     assert!(measured.cpu_share < 0.1, "{:.3} of a core", measured.cpu_share);
     let all = measured.ended.totals.all();
-    assert_eq!(all.counts.unsent, 10_000);
+    // A user whose last permit came late has no more time for another operation.
+    assert!((9_990..=10_000).contains(&all.counts.unsent), "{} unsent", all.counts.unsent);
+    assert_eq!(all.counts.due, all.counts.operations());
     assert!(all.distributions.all(Clock::Lag).value_at_quantile(0.5) < 5_000, "lag p50 in us");
 }

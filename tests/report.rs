@@ -40,7 +40,7 @@ fn a_run_of_one_variant_has_no_row_for_all() {
     run.state = State::Interrupted;
     run.warnings = vec![
         Warning::Interrupted { elapsed_s: 3.0, planned_s: 10.0 },
-        Warning::SimulatorBusy { cpu_share: 0.97 },
+        Warning::SimulatorBusy { busy_share: 0.97 },
         Warning::RenewalsFailed { count: 12, last_error: "no answer".to_owned() },
     ];
     assert_golden("report-one-variant.txt", &text(&run));

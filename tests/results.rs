@@ -100,7 +100,10 @@ fn assert_reports_agree(folder: &Path) {
 fn a_finished_run_reads_back_equal() {
     let root = tempfile::tempdir().unwrap();
     let (mut folder, mut run) = write(root.path(), &seconds(11));
-    run.warnings = vec![Warning::SimulatorBusy { cpu_share: 0.1 + 0.2 }, Warning::RenewalsFailed { count: 3, last_error: "no".to_owned() }];
+    run.warnings = vec![
+        Warning::SimulatorBusy { busy_share: 0.1 + 0.2 },
+        Warning::RenewalsFailed { count: 3, last_error: "no".to_owned() },
+    ];
     folder.finish(&run).unwrap();
     assert_same(&results::read(folder.path()).unwrap(), &run);
     assert_reports_agree(folder.path());

@@ -2,6 +2,7 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -35,10 +36,10 @@ pub(super) struct ScenarioArguments {
     /// The scenario file
     pub(super) scenario: PathBuf,
     /// Users: one stage of so many replaces the scenario's stages
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = positive::<NonZeroU32>)]
     users: Option<NonZeroU32>,
     /// Length, such as 30s or 5m: one stage of it replaces the scenario's stages
-    #[arg(short, long, value_parser = parse_duration, value_name = "TIME")]
+    #[arg(short, long, value_parser = length, value_name = "TIME")]
     duration: Option<Duration>,
     /// Rate of the limit, such as 300/min or 50/s
     #[arg(short, long, value_name = "RATE")]
@@ -47,7 +48,7 @@ pub(super) struct ScenarioArguments {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Worker threads, at most [default: one per core, less those of the embedded simulator]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = positive::<NonZeroUsize>)]
     pub(super) workers: Option<NonZeroUsize>,
 }
 
@@ -92,6 +93,19 @@ pub(super) struct SimArguments {
     #[arg(long, value_name = "FILE")]
     pub(super) data: Option<PathBuf>,
     /// Server threads
-    #[arg(long, default_value = "1", value_name = "N")]
+    #[arg(long, default_value = "1", value_name = "N", value_parser = positive::<NonZeroUsize>)]
     pub(super) threads: NonZeroUsize,
+}
+
+/// A whole number above zero.
+fn positive<N: FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| "write a whole number from 1 on".to_owned())
+}
+
+/// A duration above zero.
+fn length(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Ok(Duration::ZERO) => Err("is no time at all; write a length such as \"30s\"".to_owned()),
+        parsed => parsed.map_err(|error| error.to_string()),
+    }
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 
 use super::arguments::{RunArguments, ScenarioArguments};
+use super::descriptors;
 use super::exit::{Exit, Failure};
 use super::screen::Screen;
+use super::signals::Signals;
 use super::{put, say};
 use crate::engine::{self, Ended, Job, Placement, Stop, TokenKeeper};
 use crate::measure::{Header, Host, Run, SCHEMA, State, Warning};
@@ -19,7 +20,7 @@ use crate::scenario::{Endpoint, Scenario};
 use crate::sim::{self, Server};
 use crate::{http, report};
 
-/// From this share of a core on, the simulator's busiest thread is taken to be the bottleneck.
+/// From this share of the time on, the simulator's busiest thread is taken to be the bottleneck.
 const SIMULATOR_BUSY: f64 = 0.8;
 
 /// Reads the scenario that the arguments name, with what they change in it.
@@ -58,23 +59,27 @@ pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
             say(&format!("caution: {caution}"));
         }
     }
+    let limit = descriptors::raise_limit();
+    if let Some(limit) = limit.filter(|limit| descriptors_needed(&scenario, &seats) > *limit) {
+        say(&format!(
+            "caution: {} connections want more than the {limit} open files that this process may have, so some attempts \
+             will break; raise `ulimit -n`, or set load.connections = \"shared\"",
+            scenario.load.stages.max_users()
+        ));
+    }
     let (server, base) = locate(&scenario, &seats)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
+    let Some(tokens) = runtime.block_on(reach(&scenario, &base))? else {
+        say("stopped before the first request; nothing was measured");
+        return Ok(Exit::Interrupted);
+    };
     let header = header(&scenario, &seats, &placement);
     let mut folder = Folder::create(&arguments.out, &header)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
-    let simulator_cpu = server.as_ref().map(Server::cpu).unwrap_or_default();
+    let simulator_busy = server.as_ref().map(Server::busy).unwrap_or_default();
     let screen = Screen::new(scenario.load.stages.length(), arguments.quiet);
-    let tokens = match runtime.block_on(reach(&scenario, &base)) {
-        Ok(tokens) => tokens,
-        Err(failure) => {
-            // Nothing was measured, so nothing is lost with the folder.
-            folder.discard()?;
-            return Err(failure);
-        }
-    };
     let finished = runtime.block_on(async {
         let stop = Stop::default();
-        let signals = tokio::spawn(stop_on_signals(stop.clone(), folder.path().display().to_string()));
+        let signals = tokio::spawn(stop_on_signals(stop.clone(), screen.clone(), folder.path().display().to_string()));
         let job = Job { scenario: scenario.clone(), base, tokens, workers: seats.workers };
         let watched = watch(job, &stop, &mut folder, &screen).await;
         signals.abort();
@@ -83,8 +88,16 @@ pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     drop(screen);
     let Watched { mut ended, unwritten } = finished?;
     let elapsed_s = ended.totals.elapsed_s;
-    ended.warnings.extend(server.and_then(|server| simulator_warning(&server, &simulator_cpu, elapsed_s)));
+    // The last warning says why the process ends as it does.
+    ended.warnings.splice(0..0, server.and_then(|server| simulator_warning(&server, &simulator_busy, elapsed_s)));
     conclude(header, ended, folder, unwritten)
+}
+
+/// Open files that a run may need at once: a connection per user, its other end in the embedded simulator, and some for the
+/// process itself.
+fn descriptors_needed(scenario: &Scenario, seats: &Seats) -> u64 {
+    let ends = if seats.simulator > 0 { 2 } else { 1 };
+    u64::from(scenario.load.stages.max_users()) * ends + 50
 }
 
 /// Where the target is; starts the simulator where the scenario asks for it.
@@ -100,10 +113,17 @@ fn locate(scenario: &Scenario, seats: &Seats) -> Result<(Option<Server>, Url), F
     }
 }
 
-/// Gets the tokens and finds out whether anybody listens, before the first request.
-async fn reach(scenario: &Scenario, base: &Url) -> Result<TokenKeeper, Failure> {
-    http::probe(base, scenario.target.timeout).await?;
-    Ok(TokenKeeper::obtain(&scenario.target, base).await?)
+/// Finds out whether anybody listens and gets the tokens, before the first request; `None` when a signal comes first.
+async fn reach(scenario: &Scenario, base: &Url) -> Result<Option<TokenKeeper>, Failure> {
+    let tokens = async {
+        http::probe(base, scenario.target.timeout).await?;
+        Ok(Some(TokenKeeper::obtain(&scenario.target, base).await?))
+    };
+    let mut signals = Signals::new().map_err(Failure::Runtime)?;
+    tokio::select! {
+        tokens = tokens => tokens,
+        () = signals.next() => Ok(None),
+    }
 }
 
 /// A run and what went wrong beside it.
@@ -132,23 +152,14 @@ async fn watch(job: Job, stop: &Stop, folder: &mut Folder, screen: &Screen) -> R
 }
 
 /// The first signal stops the run and keeps its reports, the second leaves at once.
-async fn stop_on_signals(stop: Stop, folder: String) {
-    let (Ok(mut interrupts), Ok(mut terminations)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
-    };
-    for is_second in [false, true] {
-        tokio::select! {
-            _ = interrupts.recv() => {}
-            _ = terminations.recv() => {}
-        }
-        if is_second {
-            say(&format!("left at once; `patchload report {folder}` rebuilds what was written"));
-            std::process::exit(Exit::Interrupted.code().into());
-        }
-        say("stopping: what is in flight finishes, then the reports are written; once more to leave at once");
-        stop.request();
-    }
+async fn stop_on_signals(stop: Stop, screen: Screen, folder: String) {
+    let Ok(mut signals) = Signals::new() else { return };
+    signals.next().await;
+    screen.say("stopping: what is in flight finishes, then the reports are written; once more to leave at once");
+    stop.request();
+    signals.next().await;
+    screen.say(&format!("left at once; `patchload report {folder}` rebuilds what was written"));
+    std::process::exit(Exit::Interrupted.code().into());
 }
 
 /// Closes the run folder, prints the summary and tells why the process ends as it does.
@@ -161,26 +172,31 @@ fn conclude(
     let has = |kind: fn(&Warning) -> bool| ended.warnings.iter().any(kind);
     let died = has(|warning| matches!(warning, Warning::TargetDied { .. }));
     let interrupted = has(|warning| matches!(warning, Warning::Interrupted { .. }));
-    let state = if died || interrupted { State::Interrupted } else { State::Finished };
+    let cut = died || interrupted || unwritten.is_some();
+    let state = if cut { State::Interrupted } else { State::Finished };
     let run = Run { header, state, warnings: ended.warnings, totals: ended.totals };
     let unwritten = unwritten.or_else(|| folder.finish(&run).err());
-    put(&report::text(&run, folder.path()))?;
+    let printed = put(&report::text(&run, folder.path()));
     for warning in &run.warnings {
         say(&format!("warning: {warning}"));
     }
-    Ok(match unwritten {
-        Some(error) => return Err(error.into()),
-        None if died => Exit::TargetUnusable,
-        None if interrupted => Exit::Interrupted,
-        None => Exit::Done,
+    if let Some(error) = unwritten {
+        return Err(error.into());
+    }
+    // A reader of the summary that went away changes nothing about the run.
+    printed.or_else(|failure| if failure.is_closed_pipe() { Ok(()) } else { Err(failure) })?;
+    Ok(match (died, interrupted) {
+        (true, _) => Exit::TargetUnusable,
+        (false, true) => Exit::Interrupted,
+        (false, false) => Exit::Done,
     })
 }
 
 /// A warning when the embedded simulator was the bottleneck.
 fn simulator_warning(server: &Server, before: &[Duration], elapsed_s: f64) -> Option<Warning> {
-    let used = server.cpu().into_iter().zip(before).map(|(after, before)| after.saturating_sub(*before));
-    let cpu_share = used.max()?.as_secs_f64() / elapsed_s.max(1.0);
-    (cpu_share >= SIMULATOR_BUSY).then_some(Warning::SimulatorBusy { cpu_share })
+    let busy = server.busy().into_iter().zip(before).map(|(after, before)| after.saturating_sub(*before));
+    let busy_share = (busy.max()?.as_secs_f64() / elapsed_s.max(1.0)).min(1.0);
+    (busy_share >= SIMULATOR_BUSY).then_some(Warning::SimulatorBusy { busy_share })
 }
 
 fn header(scenario: &Scenario, seats: &Seats, placement: &Placement) -> Header {

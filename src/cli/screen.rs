@@ -12,12 +12,14 @@ use crate::units::format;
 /// Seconds between two plain lines.
 const PLAIN_EVERY: u64 = 5;
 
-/// The progress of a run on stderr. Dropping it removes the bar.
+/// The progress of a run on stderr. Dropping all of its clones removes the bar.
+#[derive(Clone)]
 pub(super) struct Screen {
     view: View,
     planned: Duration,
 }
 
+#[derive(Clone)]
 enum View {
     Bar(ProgressBar),
     Plain,
@@ -41,7 +43,8 @@ impl Screen {
         match &self.view {
             View::Bar(bar) => {
                 bar.set_position(passed.min(self.planned).as_secs());
-                bar.set_message(line(second, totals));
+                let left = self.planned.saturating_sub(passed);
+                bar.set_message(format!("{} left  {}", format::duration(left), line(second, totals)));
             }
             View::Plain if passed.as_secs().is_multiple_of(PLAIN_EVERY) => {
                 let (passed, planned) = (format::duration(passed), format::duration(self.planned));
@@ -69,7 +72,8 @@ impl Drop for Screen {
 }
 
 fn bar(planned: Duration) -> ProgressBar {
-    let template = "{elapsed:>4} of {len}s [{bar:24}] {eta:>4} left  {msg}";
+    // The message is cut at the end of a narrow terminal's line.
+    let template = "{elapsed:>4} [{bar:12}] {wide_msg}";
     let style = ProgressStyle::with_template(template).expect("the template is a constant").progress_chars("=> ");
     let bar = ProgressBar::new(planned.as_secs()).with_style(style);
     bar.enable_steady_tick(Duration::from_millis(250));
@@ -87,12 +91,18 @@ fn line(second: &Second, totals: &Totals) -> String {
     }
     #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
     let (rate, share) = (counts.attempts() as f64, failed as f64 / (finished as f64).max(1.0));
+    // Too few responses in a second have no p99, but a longest one.
+    let slowest = match (quantile(&response, 99.0), quantile(&response, 100.0)) {
+        (Some(p99), _) => format!("p99 {}", format::micros(p99)),
+        (None, Some(longest)) => format!("max {}", format::micros(longest)),
+        (None, None) => "p99 -".to_owned(),
+    };
     format!(
-        "{:>7}  in flight {:>4}  failures {} ({})  p99 {}",
+        "{:>7}  in flight {:>3}  failures {} ({})  {}",
         format::per_second(rate),
         format::count(second.in_flight),
         format::count(failed),
         format::percent(share),
-        quantile(&response, 99.0).or_else(|| quantile(&response, 100.0)).map_or_else(|| "-".to_owned(), format::micros),
+        slowest,
     )
 }

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use super::arguments::SimArguments;
+use super::descriptors;
 use super::exit::{Exit, Failure};
 use super::put;
+use super::signals::Signals;
 use crate::scenario::{self, CLIENT_ID, CLIENT_SECRET, Endpoint, Overrides, Scenario, Simulator};
 use crate::sim::{self, Counts, Truth};
 use crate::units::format::count;
@@ -18,16 +18,12 @@ pub(super) fn sim(arguments: &SimArguments) -> Result<Exit, Failure> {
     if let Some(path) = &arguments.data {
         write_population(&config, path)?;
     }
+    descriptors::raise_limit();
     let server = sim::start(&config, ([127, 0, 0, 1], arguments.port).into(), arguments.threads)?;
     put(&introduction(&config, &server))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
     runtime.block_on(async {
-        let mut interrupts = signal(SignalKind::interrupt()).map_err(Failure::Runtime)?;
-        let mut terminations = signal(SignalKind::terminate()).map_err(Failure::Runtime)?;
-        tokio::select! {
-            _ = interrupts.recv() => {}
-            _ = terminations.recv() => {}
-        }
+        Signals::new().map_err(Failure::Runtime)?.next().await;
         Ok::<(), Failure>(())
     })?;
     put(&account(&server.truth()))?;

@@ -29,7 +29,15 @@ struct OpenSecond {
 
 impl Collector {
     pub(super) fn new(variants: usize, workers: usize, end: Duration) -> Self {
-        Self { variants, end, passed: vec![0; workers], in_flight: vec![0; workers], open: BTreeMap::new(), next: 0, totals: Totals::new(variants) }
+        Self {
+            variants,
+            end,
+            passed: vec![0; workers],
+            in_flight: vec![0; workers],
+            open: BTreeMap::new(),
+            next: 0,
+            totals: Totals::new(variants),
+        }
     }
 
     /// The schedule ends here instead of where it was planned to.

@@ -135,7 +135,12 @@ impl State {
             second: self.second,
             interval: self.recorder.swap(empty),
             in_flight: self.recorder.in_flight(),
-            cpu_share: if passed.is_zero() { 0.0 } else { used.as_secs_f64() / passed.as_secs_f64() },
+            // A small part of a second says nothing about the load.
+            cpu_share: if passed < Duration::from_millis(500) {
+                0.0
+            } else {
+                used.as_secs_f64() / passed.as_secs_f64()
+            },
             is_last: false,
         }
     }

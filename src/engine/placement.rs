@@ -47,7 +47,7 @@ impl Placement {
         };
         let useful = match keys {
             Keys::Whole(_) => 1,
-            Keys::Tokens(_) => scenario.target.tokens.count().min(users as usize),
+            Keys::Tokens(_) => scenario.target.tokens.users_of_each(users).iter().filter(|users| **users > 0).count(),
             Keys::None | Keys::Parts(_) => users as usize,
         };
         let workers = NonZeroUsize::new(useful.min(workers.get())).unwrap_or(NonZeroUsize::MIN);
@@ -101,14 +101,15 @@ impl Placement {
 
 impl fmt::Display for Placement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let users = count(self.users.into());
-        match (&self.keys, self.workers.get()) {
-            (Keys::Whole(_), _) => write!(f, "{users} users on 1 worker, which owns the limit of the run"),
-            (Keys::Tokens(_), n) => {
-                write!(f, "{users} users on {n} workers, each token's users and limit on one of them")
-            }
-            (Keys::Parts(_), n) => write!(f, "{users} users on {n} workers, each with 1/{n} of the limit of the run"),
-            (Keys::None, n) => write!(f, "{users} users on {n} workers, without a limit"),
+        let of = |number: u64, what| format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" });
+        let workers = self.workers.get() as u64;
+        write!(f, "{} on {}", of(self.users.into(), "user"), of(workers, "worker"))?;
+        match &self.keys {
+            Keys::Whole(_) => write!(f, ", which owns the limit of the run"),
+            Keys::Tokens(_) if workers == 1 => write!(f, ", which owns the limits of all tokens"),
+            Keys::Tokens(_) => write!(f, ", each token's users and limit on one of them"),
+            Keys::Parts(_) => write!(f, ", each with 1/{workers} of the limit of the run"),
+            Keys::None => write!(f, ", without a limit"),
         }
     }
 }

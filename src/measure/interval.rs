@@ -19,7 +19,7 @@ pub struct Counts {
     pub failed: u64,
     /// Operations whose last attempt was throttled.
     pub throttled: u64,
-    /// Attempts that broke before a connection existed.
+    /// Attempts that broke before they were written to a connection.
     pub not_sent: u64,
     /// Attempts by outcome, in the order of [`Outcome::ALL`].
     pub outcomes: [u64; Outcome::ALL.len()],

@@ -160,8 +160,8 @@ impl Totals {
 pub enum Warning {
     /// The embedded simulator was the bottleneck.
     SimulatorBusy {
-        /// CPU time of its busiest thread as a share of one core, 0 to 1.
-        cpu_share: f64,
+        /// The share of the time, 0 to 1, in which its busiest thread ran or waited for a core.
+        busy_share: f64,
     },
     /// The target stopped answering, and the run was given up.
     TargetDied {
@@ -193,11 +193,11 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use crate::units::format::{count, percent, seconds};
         match self {
-            Self::SimulatorBusy { cpu_share } => write!(
+            Self::SimulatorBusy { busy_share } => write!(
                 f,
-                "the simulator's busiest thread used {} of a core, so latencies and rates are the simulator's own; \
+                "the simulator's busiest thread was busy {} of the time, so latencies and rates are the simulator's own; \
                  lower the load, or run `patchload sim` on another machine",
-                percent(*cpu_share)
+                percent(*busy_share)
             ),
             Self::TargetDied { after_s } => write!(
                 f,

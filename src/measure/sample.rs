@@ -75,7 +75,7 @@ pub struct Answer {
     pub message: Option<String>,
     /// The server's wish for a pause.
     pub retry_after: Option<Duration>,
-    /// The attempt broke before a connection existed: the server cannot have seen it.
+    /// The attempt broke before it was written to a connection: the server cannot have seen it.
     pub not_sent: bool,
 }
 

@@ -162,13 +162,13 @@ fn latencies(parts: &[Part<'_>], all: &VariantTotals) -> String {
 fn failures(run: &Run, all: &VariantTotals) -> String {
     if run.totals.failures.iter().next().is_none() {
         let attempts = all.counts.attempts();
-        return if attempts == 0 {
-            "No attempt was made.\n".to_owned()
-        } else {
-            format!("Every attempt was accepted, {} in all.\n", count(attempts))
+        return match (attempts, all.counts.started) {
+            (0, 0) => "No attempt was made.\n".to_owned(),
+            (0, started) => format!("{} operations had started, and none was finished.\n", count(started)),
+            _ => format!("Every attempt was accepted, {} in all.\n", count(attempts)),
         };
     }
-    let rates: Vec<Rates> = run.totals.variants.iter().map(|part| Rates::of(part, run.totals.elapsed_s)).collect();
+    let rates = Rates::of_variants(&run.totals);
     let several = run.header.variants.len() > 1;
     let mut table = Table::new([
         (if several { "variant" } else { "" }, Left),

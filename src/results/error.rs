@@ -92,7 +92,9 @@ fn remedy(reason: &io::Error) -> &'static str {
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
             "a part of the path is a file; choose another folder"
         }
-        io::ErrorKind::NotFound => "the run folder was moved or removed; leave it in place while the run goes on",
+        io::ErrorKind::NotFound => "choose a folder that can be there, and leave it in place while the run goes on",
+        // EMFILE and ENFILE have no kind of their own.
+        _ if matches!(reason.raw_os_error(), Some(23 | 24)) => "raise `ulimit -n`, or use shared connections",
         _ => "check the disk and the path, or choose another folder",
     }
 }

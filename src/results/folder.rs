@@ -61,14 +61,6 @@ impl Folder {
         self.rewrite(run.state, &run.warnings, &run.totals)
     }
 
-    /// Removes the folder of a run that measured nothing.
-    ///
-    /// # Errors
-    /// When the folder cannot be removed.
-    pub fn discard(self) -> Result<(), Error> {
-        fs::remove_dir_all(&self.path).map_err(Error::write(&self.path))
-    }
-
     /// The row of `timeline.csv` commits a second, so it is written when the second's histograms are.
     fn append(&mut self) -> Result<(), Error> {
         self.log.flush()?;

@@ -1,6 +1,6 @@
 //! Rates with their intervals, computed once for all reports.
 
-use crate::measure::{Blocks, VariantTotals};
+use crate::measure::{Blocks, Totals, VariantTotals};
 use crate::stats::{ShareInterval, design_effect, wilson};
 
 /// A share that was measured, with its 95 % interval.
@@ -24,6 +24,8 @@ pub struct Rates {
     pub design_effect: Option<f64>,
     /// Attempts per second of the schedule; `None` when none of it has passed.
     pub achieved_per_s: Option<f64>,
+    /// The design effect of shares of failures.
+    burst_effect: f64,
 }
 
 impl Rates {
@@ -36,15 +38,28 @@ impl Rates {
             failure: estimate(counts.failed, counts.finished, effect),
             throttled: (counts.finished > 0).then(|| float(counts.throttled) / float(counts.finished)),
             design_effect: (counts.finished > 0).then_some(effect),
+            burst_effect: effect,
             achieved_per_s: (elapsed_s > 0.0).then(|| float(counts.attempts()) / elapsed_s),
         }
+    }
+
+    /// The rates of each variant. The shares of a kind of failure come in bursts where the run's failures do, even when all
+    /// that the variant does fails alike: they are as wide as the larger design effect of both makes them.
+    #[must_use]
+    pub fn of_variants(totals: &Totals) -> Vec<Self> {
+        let all = effect_of(&totals.blocks);
+        let rates = |variant| {
+            let rates = Self::of(variant, totals.elapsed_s);
+            Self { burst_effect: rates.burst_effect.max(all), ..rates }
+        };
+        totals.variants.iter().map(rates).collect()
     }
 
     /// The share that `count` of `attempts` are, with an interval as wide as these rates' design effect makes it;
     /// `None` without attempts.
     #[must_use]
     pub fn share(&self, count: u64, attempts: u64) -> Option<Estimate> {
-        estimate(count, attempts, self.design_effect.unwrap_or(1.0))
+        estimate(count, attempts, self.burst_effect)
     }
 }
 
@@ -86,7 +101,10 @@ mod tests {
     #[test]
     fn nothing_finished_has_no_rate() {
         let rates = Rates::of(&VariantTotals::default(), 0.0);
-        assert_eq!(rates, Rates { failure: None, throttled: None, design_effect: None, achieved_per_s: None });
+        assert_eq!(
+            (rates.failure, rates.throttled, rates.design_effect, rates.achieved_per_s),
+            (None, None, None, None)
+        );
         assert_eq!(rates.share(0, 0), None);
     }
 

@@ -70,6 +70,10 @@ fn open(dir: &Path) -> Result<Opened, Error> {
 
     if tail == Tail::Torn {
         run.state = State::Interrupted;
+        // What had not started by then never was.
+        for variant in &mut run.totals.variants {
+            variant.counts.unsent = variant.counts.due.saturating_sub(variant.counts.started);
+        }
         run.warnings.push(Warning::Killed { seconds: run.totals.seconds });
     }
     Ok(Opened { run, timeline_length, log_length })

@@ -155,7 +155,7 @@ fn summary(header: &Header, rows: &[Row<'_>], elapsed_s: f64) -> Vec<u8> {
 }
 
 fn failures(header: &Header, totals: &Totals) -> Vec<u8> {
-    let rates: Vec<Rates> = totals.variants.iter().map(|variant| Rates::of(variant, totals.elapsed_s)).collect();
+    let rates = Rates::of_variants(totals);
     table(&FAILURE_COLUMNS, |writer| {
         for (key, failure) in totals.failures.iter() {
             let attempts = totals.variants[key.variant].counts.attempts();

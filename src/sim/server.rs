@@ -129,11 +129,11 @@ impl Server {
         self.shared.api().truth()
     }
 
-    /// The CPU time that each thread has used, at most about 50 ms old where the thread runs at all. Always zero where
-    /// the system does not count the CPU time of threads (anything but Linux).
+    /// The time that each thread ran or waited for a core, at most about 50 ms old where the thread runs at all. Always
+    /// zero where the system does not tell (anything but Linux).
     #[must_use]
-    pub fn cpu(&self) -> Vec<Duration> {
-        self.shared.cpu()
+    pub fn busy(&self) -> Vec<Duration> {
+        self.shared.busy()
     }
 
     /// Closes the listener and all connections, and waits until all threads have ended. A second call does nothing.

@@ -17,14 +17,14 @@ pub(super) struct Shared {
     pub(super) chance: Chance,
     /// The server's start: instants count from here.
     pub(super) epoch: Instant,
-    /// CPU time of each thread in nanoseconds, written by that thread alone.
-    cpu: Vec<AtomicU64>,
+    /// Busy time of each thread in nanoseconds, written by that thread alone.
+    busy: Vec<AtomicU64>,
 }
 
 impl Shared {
     pub(super) fn new(api: Api, chance: Chance, threads: usize) -> Self {
-        let cpu = (0..threads).map(|_| AtomicU64::new(0)).collect();
-        Self { api: Mutex::new(api), chance, epoch: Instant::now(), cpu }
+        let busy = (0..threads).map(|_| AtomicU64::new(0)).collect();
+        Self { api: Mutex::new(api), chance, epoch: Instant::now(), busy }
     }
 
     pub(super) fn api(&self) -> MutexGuard<'_, Api> {
@@ -36,27 +36,22 @@ impl Shared {
         self.epoch.elapsed()
     }
 
-    /// CPU time of each thread, as it was last made known.
-    pub(super) fn cpu(&self) -> Vec<Duration> {
-        self.cpu.iter().map(|nanos| Duration::from_nanos(nanos.load(Ordering::Relaxed))).collect()
+    /// The time that each thread ran or waited for a core, as it was last made known.
+    pub(super) fn busy(&self) -> Vec<Duration> {
+        self.busy.iter().map(|nanos| Duration::from_nanos(nanos.load(Ordering::Relaxed))).collect()
     }
 
-    /// Makes the CPU time of the calling thread known as that of thread `index`.
-    pub(super) fn publish_cpu(&self, index: usize) {
-        let nanos = u64::try_from(thread_cpu().as_nanos()).unwrap_or(u64::MAX);
-        self.cpu[index].store(nanos, Ordering::Relaxed);
+    /// Makes the busy time of the calling thread known as that of thread `index`.
+    pub(super) fn publish_busy(&self, index: usize) {
+        let nanos = busy_nanos();
+        self.busy[index].store(nanos, Ordering::Relaxed);
     }
 }
 
-/// The CPU time of the calling thread.
-#[cfg(target_os = "linux")]
-fn thread_cpu() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::try_from(time).unwrap_or_default()
-}
-
-/// Unknown here.
-#[cfg(not(target_os = "linux"))]
-fn thread_cpu() -> Duration {
-    Duration::ZERO
+/// The time that the calling thread ran or waited for a core, in nanoseconds: a thread that others keep from its core is no
+/// less busy. Zero where the system does not tell.
+fn busy_nanos() -> u64 {
+    // proc(5): time on the CPU, time on the run queue, number of time slices.
+    let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    schedstat.split_whitespace().take(2).filter_map(|nanos| nanos.parse::<u64>().ok()).sum()
 }

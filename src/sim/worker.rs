@@ -66,11 +66,11 @@ pub(super) async fn serve(shared: Arc<Shared>, mut connections: mpsc::Receiver<s
             }
             // Only to let go of tasks that ended; how they did is nobody's concern.
             Some(_) = tasks.join_next() => {}
-            _ = publish.tick() => worker.shared.publish_cpu(index),
+            _ = publish.tick() => worker.shared.publish_busy(index),
         }
     }
     tasks.shutdown().await;
-    worker.shared.publish_cpu(index);
+    worker.shared.publish_busy(index);
 }
 
 /// Serves one connection until either side ends it. Whatever ends it, the client sees it for itself.

@@ -14,6 +14,9 @@ pub enum ParseError {
     /// A rate of nothing per time, or of something in no time.
     #[error("`{0}` is a rate of zero or over no time; use at least 1/h")]
     ZeroRate(String),
+    /// A rate over more than a year.
+    #[error("`{0}` is a rate over more than a year; use a shorter time")]
+    SlowRate(String),
     /// Not a share.
     #[error("`{0}` is no share; write a percentage from \"0%\" to \"100%\"")]
     Share(String),

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use super::ParseError;
 
+/// The longest time that a rate may be given over: a year.
+const LONGEST: Duration = Duration::from_hours(24 * 365);
+
 /// So many per so long, such as 300 per minute. Neither part can be zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
@@ -64,6 +67,9 @@ impl FromStr for Rate {
         let per = per.trim();
         let per = if per.starts_with(|c: char| c.is_ascii_digit()) { per.to_owned() } else { format!("1{per}") };
         let per = humantime::parse_duration(&per).map_err(|_| wrong())?;
+        if per > LONGEST {
+            return Err(ParseError::SlowRate(text.to_owned()));
+        }
         NonZeroU32::new(count)
             .and_then(|count| Self::new(count, per))
             .ok_or_else(|| ParseError::ZeroRate(text.to_owned()))

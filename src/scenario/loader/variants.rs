@@ -53,6 +53,9 @@ fn variant(field: &Field<'_>, trial: &Trial<'_>, names: &mut BTreeSet<String>) -
     let name = table.required("name", "name the variant, for example \"attributes\"");
     let name = name.and_then(|field| {
         let name = field.name()?;
+        if name == "all" {
+            field.mistake("is what the reports call all variants together; take another name");
+        }
         if !names.insert(name.clone()) {
             field.mistake("is the name of another variant too; give each its own");
         }
