@@ -59,14 +59,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
             say(&format!("caution: {caution}"));
         }
     }
-    let limit = descriptors::raise_limit();
-    if let Some(limit) = limit.filter(|limit| descriptors_needed(&scenario, &seats) > *limit) {
-        say(&format!(
-            "caution: {} connections want more than the {limit} open files that this process may have, so some attempts \
-             will break; raise `ulimit -n`, or set load.connections = \"shared\"",
-            scenario.load.stages.max_users()
-        ));
-    }
+    make_room_for_connections(&scenario, &seats);
     let (server, base) = locate(&scenario, &seats)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
     let Some(tokens) = runtime.block_on(reach(&scenario, &base))? else {
@@ -93,11 +86,18 @@ pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     conclude(header, ended, folder, unwritten)
 }
 
-/// Open files that a run may need at once: a connection per user, its other end in the embedded simulator, and some for the
-/// process itself.
-fn descriptors_needed(scenario: &Scenario, seats: &Seats) -> u64 {
+/// Raises the limit on open files, and says so when it is too low all the same: a run may need a connection per user at once,
+/// its other end in the embedded simulator, and some for the process itself.
+fn make_room_for_connections(scenario: &Scenario, seats: &Seats) {
+    let users = scenario.load.stages.max_users();
     let ends = if seats.simulator > 0 { 2 } else { 1 };
-    u64::from(scenario.load.stages.max_users()) * ends + 50
+    let needed = u64::from(users) * ends + 50;
+    if let Some(limit) = descriptors::raise_limit().filter(|limit| needed > *limit) {
+        say(&format!(
+            "caution: {users} users may want {needed} open files, and this process may have {limit}, so some attempts may \
+             break; raise `ulimit -n`, or set load.connections = \"shared\""
+        ));
+    }
 }
 
 /// Where the target is; starts the simulator where the scenario asks for it.

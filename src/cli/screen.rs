@@ -44,7 +44,7 @@ impl Screen {
             View::Bar(bar) => {
                 bar.set_position(passed.min(self.planned).as_secs());
                 let left = self.planned.saturating_sub(passed);
-                bar.set_message(format!("{} left  {}", format::duration(left), line(second, totals)));
+                bar.set_message(format!("{:>2}s left {}", left.as_secs(), line(second, totals)));
             }
             View::Plain if passed.as_secs().is_multiple_of(PLAIN_EVERY) => {
                 let (passed, planned) = (format::duration(passed), format::duration(self.planned));
@@ -73,7 +73,7 @@ impl Drop for Screen {
 
 fn bar(planned: Duration) -> ProgressBar {
     // The message is cut at the end of a narrow terminal's line.
-    let template = "{elapsed:>4} [{bar:12}] {wide_msg}";
+    let template = "{elapsed:>4} [{bar:8}] {wide_msg}";
     let style = ProgressStyle::with_template(template).expect("the template is a constant").progress_chars("=> ");
     let bar = ProgressBar::new(planned.as_secs()).with_style(style);
     bar.enable_steady_tick(Duration::from_millis(250));
