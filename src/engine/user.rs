@@ -9,6 +9,16 @@ use crate::measure::{Answer, Outcome, Sample};
 use crate::scenario::Operation;
 use crate::units::{Duration, Timer};
 
+/// A user's place under the limit and among the tokens.
+struct Place {
+    /// Its token.
+    token: usize,
+    /// The index of its limit among its worker's; `None` where there is no limit.
+    key: Option<usize>,
+    /// The round in which it asks for its next permit.
+    round: u64,
+}
+
 /// Performs a user's operations, one after the other, until the schedule or the run ends.
 pub(super) async fn live<T: Timer, X: Transport>(worker: Rc<Worker<T>>, user: u32, open: impl FnOnce() -> X) {
     let scenario = worker.scenario.clone();
@@ -16,7 +26,8 @@ pub(super) async fn live<T: Timer, X: Transport>(worker: Rc<Worker<T>>, user: u3
     let Some(mut due) = load.stages.next_start(user, Duration::ZERO) else { return };
     worker.timer.sleep_until(due).await;
     let transport = open();
-    let mut round = 0;
+    let (token, key) = (scenario.target.tokens.of(user), worker.placement.key_of(&scenario, user));
+    let mut place = Place { token, key, round: 0 };
     for step in 0..load.iterations.unwrap_or(u64::MAX) {
         worker.timer.sleep_until(due).await;
         // Gives way now and then, also where neither pause nor limit nor attempt does.
@@ -25,7 +36,7 @@ pub(super) async fn live<T: Timer, X: Transport>(worker: Rc<Worker<T>>, user: u3
             return;
         }
         let operation = scenario.operation(user, step);
-        let Some(done) = perform(&worker, &operation, (due, &mut round), &transport).await else { return };
+        let Some(done) = perform(&worker, &mut place, (&operation, due), &transport).await else { return };
         match load.stages.next_start(user, done + scenario.think_time(&operation)) {
             Some(next) => due = next,
             None => return,
@@ -33,28 +44,27 @@ pub(super) async fn live<T: Timer, X: Transport>(worker: Rc<Worker<T>>, user: u3
     }
 }
 
-/// Performs one operation, due at an instant and in a round of the limit, and returns when it was done; `None` when it was
-/// given up unsent.
+/// Performs one operation, due at an instant, and returns when it was done; `None` when it was given up unsent.
 async fn perform<T: Timer, X: Transport>(
     worker: &Worker<T>,
-    operation: &Operation,
-    (due, round): (Duration, &mut u64),
+    place: &mut Place,
+    (operation, due): (&Operation, Duration),
     transport: &X,
 ) -> Option<Duration> {
     let variant = operation.variant;
     let wanted = Wanted::new(worker, variant);
     let rendered = worker.scenario.variants[variant].render(&worker.scenario, operation);
-    let admitted = match worker.placement.key_of(&worker.scenario, operation.user) {
+    let admitted = match place.key {
         None => Some(due),
-        Some(key) => worker.limiters[key].permit(Lane::Load, *round, due).await.map(|permit| {
-            *round = permit.round + 1;
+        Some(key) => worker.limiters[key].permit(Lane::Load, place.round, due).await.map(|permit| {
+            place.round = permit.round + 1;
             permit.admitted
         }),
     };
     let flight = wanted.start(due, admitted?);
     let attempt = match rendered {
         Ok(rendered) => {
-            let authorization = worker.tokens.of(worker.scenario.target.tokens.of(operation.user));
+            let authorization = worker.tokens.of(place.token);
             transport.attempt(Request { variant, rendered, authorization }).await
         }
         Err(error) => {
