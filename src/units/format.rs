@@ -29,6 +29,28 @@ pub fn duration(value: Duration) -> String {
     }
 }
 
+/// A duration to the last nanosecond, as [`parse_duration`](super::parse_duration) reads it back: `20ms`, `1m30s`, `24h`.
+#[must_use]
+pub fn exact_duration(value: Duration) -> String {
+    const UNITS: [(u128, &str); 6] = [
+        (3_600_000_000_000, "h"),
+        (60_000_000_000, "m"),
+        (1_000_000_000, "s"),
+        (1_000_000, "ms"),
+        (1_000, "us"),
+        (1, "ns"),
+    ];
+    let mut text = String::new();
+    let mut rest = value.as_nanos();
+    for (length, unit) in UNITS {
+        if rest >= length {
+            text += &format!("{}{unit}", rest / length);
+            rest %= length;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 /// Seconds as a [`duration`]; what is no length of time, as 0.
 #[must_use]
 pub fn seconds(value: f64) -> String {
@@ -115,7 +137,32 @@ fn significant(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::units::parse_duration;
+
+    #[test]
+    fn an_exact_duration_has_no_more_parts_than_it_needs() {
+        for (nanos, text) in [
+            (0, "0s"),
+            (1, "1ns"),
+            (20_000_000, "20ms"),
+            (90_000_000_000, "1m30s"),
+            (86_400_000_000_000, "24h"),
+            (3_600_000_001_001, "1h1us1ns"),
+        ] {
+            assert_eq!(exact_duration(Duration::from_nanos(nanos)), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_exact_duration_is_read_back_to_the_nanosecond(nanos: u64) {
+            let value = Duration::from_nanos(nanos);
+            prop_assert_eq!(parse_duration(&exact_duration(value)), Ok(value));
+        }
+    }
 
     #[test]
     fn a_duration_has_three_digits_and_one_unit() {

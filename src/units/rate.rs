@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::ParseError;
+use super::{ParseError, format};
 
 /// The longest time that a rate may be given over: a year.
 const LONGEST: Duration = Duration::from_hours(24 * 365);
@@ -77,12 +77,13 @@ impl FromStr for Rate {
 }
 
 impl fmt::Display for Rate {
+    /// Exactly, as [`from_str`](Self::from_str) reads it back.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = match self.per.as_nanos() {
             1_000_000_000 => "s".to_owned(),
             60_000_000_000 => "min".to_owned(),
             3_600_000_000_000 => "h".to_owned(),
-            _ => humantime::format_duration(self.per).to_string().replace(' ', ""),
+            _ => format::exact_duration(self.per),
         };
         write!(f, "{}/{unit}", self.count)
     }
@@ -94,7 +95,7 @@ mod tests {
 
     #[test]
     fn reads_what_it_writes() {
-        for text in ["300/min", "50/s", "1/h", "20/10s", "7/1m30s"] {
+        for text in ["300/min", "50/s", "1/h", "20/10s", "7/1m30s", "5/24h", "1/1ns"] {
             assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
         }
     }
