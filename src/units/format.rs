@@ -1,5 +1,6 @@
 //! Numbers to text: every number that a person reads goes through here and bears its unit.
 
+use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Microseconds as a duration with three significant digits: `742us`, `1.23ms`, `45.6s`.
@@ -44,7 +45,7 @@ pub fn exact_duration(value: Duration) -> String {
     let mut rest = value.as_nanos();
     for (length, unit) in UNITS {
         if rest >= length {
-            text += &format!("{}{unit}", rest / length);
+            let _ = write!(text, "{}{unit}", rest / length);
             rest %= length;
         }
     }
