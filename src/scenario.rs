@@ -9,11 +9,16 @@ mod data;
 mod loader;
 mod mistake;
 mod operation;
+mod outline;
 mod overrides;
 mod plan;
+mod population;
+mod quota_use;
+mod shown;
 mod simulator;
 mod template;
 mod variant;
+mod words;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -24,11 +29,17 @@ use url::Url;
 pub use caution::Caution;
 pub use curl::curl;
 pub use data::{Data, Pick, Rows};
+pub use loader::File;
 pub use mistake::{LoadError, Mistake};
 pub use operation::{Operation, TokenPool};
 pub use overrides::Overrides;
-pub use plan::{Plan, QuotaUse};
-pub use simulator::{CLIENT_ID, CLIENT_SECRET, Dialect, Faults, LogNormal, Participant, Simulator, Stall, population};
+pub use plan::Plan;
+pub use population::{Course, Life, Participant, Role, population};
+pub use quota_use::QuotaUse;
+pub use simulator::{
+    CLIENT_ID, CLIENT_SECRET, Dialect, Draw, Factor, Faults, LogNormal, QuotaHeaders, READ_ONLY_TOKEN, RetryAfter,
+    STATIC_TOKEN, Signals, SilentDrop, Simulator, Stall, Timed,
+};
 pub use variant::{RenderError, Rendered, Variant};
 
 use crate::pace::Stages;
@@ -75,7 +86,7 @@ pub struct Target {
 #[derive(Debug, Clone)]
 pub enum Endpoint {
     /// The embedded simulator.
-    Simulator(Simulator),
+    Simulator(Box<Simulator>),
     /// A server; paths of variants are appended. `http` or `https`, without query and fragment.
     Url(Url),
 }
@@ -131,7 +142,7 @@ pub struct Load {
     /// How many users are on stage, and when.
     pub stages: Stages,
     /// The pause of a user between the end of one operation and the next one's due time.
-    pub think_time: ThinkTime,
+    pub think_time: Span,
     /// Operations of each user, at most; `None` for as many as the stages leave time for.
     pub iterations: Option<u64>,
     /// How users share connections.
@@ -140,12 +151,12 @@ pub struct Load {
     pub drain: Duration,
 }
 
-/// The pause between two operations of a user: evenly distributed from `min` to `max`.
+/// A time that is evenly distributed from `min` to `max`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ThinkTime {
-    /// The shortest pause.
+pub struct Span {
+    /// The shortest.
     pub min: Duration,
-    /// The longest pause, at least `min`.
+    /// The longest, at least `min`.
     pub max: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Broken scenarios and what is said about them: `tests/broken/NAME.toml` and the exact messages in `NAME.txt`.
+//! Broken scenarios and simulators, and what is said about them: `tests/broken/NAME.toml` and the exact messages in `NAME.txt`.
 //!
 //! `UPDATE_GOLDEN=1 cargo test --test broken` rewrites the messages; review them as code.
 
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use patchload::scenario::{Overrides, Scenario};
+use patchload::scenario::{File, Overrides, Scenario};
 
 /// The environment of all broken scenarios. Its values appear in no message.
 fn environment(name: &str) -> Option<String> {
@@ -23,7 +23,7 @@ fn broken(extension: &str) -> BTreeSet<PathBuf> {
 }
 
 fn messages(path: &Path) -> String {
-    match Scenario::load(path, &environment, &Overrides::default()) {
+    match File::load(path, &environment, &Overrides::default()) {
         Ok(_) => panic!("{} was loaded", path.display()),
         Err(error) => format!("{error}\n"),
     }
@@ -65,8 +65,5 @@ fn no_message_shows_a_secret_or_a_value_of_the_environment() {
 #[test]
 fn a_file_that_does_not_exist_is_named() {
     let error = Scenario::load(Path::new("tests/broken/none"), &environment, &Overrides::default()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "tests/broken/none: cannot be read (entity not found); name a scenario file that exists"
-    );
+    assert_eq!(error.to_string(), "tests/broken/none: cannot be read (entity not found); name a file that exists");
 }

@@ -50,6 +50,13 @@ impl Place {
         path.to_str().unwrap().to_owned()
     }
 
+    /// Writes any other file.
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.0.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
     fn results(&self) -> String {
         self.0.path().join("results").to_str().unwrap().to_owned()
     }
@@ -94,15 +101,22 @@ struct Simulator {
 
 impl Simulator {
     fn start() -> Self {
-        let mut child = patchload(&["sim", "--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+        Self::start_with(&[]).0
+    }
+
+    /// A simulator with more arguments, and what it prints at first, up to the end of its curl command.
+    fn start_with(arguments: &[&str]) -> (Self, Vec<String>) {
+        let mut child = patchload(&["sim", "--port", "0"]).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut lines = [String::new(), String::new(), String::new()];
-        for line in &mut lines {
-            stdout.read_line(line).unwrap();
+        let mut lines: Vec<String> = Vec::new();
+        while !lines.last().is_some_and(|line| line.contains("/api/v2/")) {
+            let mut line = String::new();
+            assert!(stdout.read_line(&mut line).unwrap() > 0, "it ended after {lines:?}");
+            lines.push(line);
         }
         let address = lines[0].split(' ').find(|word| word.starts_with("http://")).unwrap().to_owned();
         let token = lines[2].split(' ').next_back().unwrap().trim().to_owned();
-        Self { child, address, token, _stdout: stdout }
+        (Self { child, address, token, _stdout: stdout }, lines)
     }
 
     fn target(&self, more: &str) -> String {
@@ -171,6 +185,44 @@ fn an_invalid_scenario_exits_with_2_and_every_mistake() {
             "{stderr}"
         );
     }
+}
+
+#[test]
+fn check_tells_what_a_file_of_a_simulator_describes() {
+    let place = Place::new();
+    let path = place.write("simulator.toml", "dialect = \"forum\"\nquota = \"20/s\"");
+    let output = patchload(&["check", &path]).output().unwrap();
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(stdout.starts_with("simulator    dialect forum") && stdout.contains("20/s for each token\n"), "{stdout}");
+
+    let path = place.write("broken.toml", "dialect = \"forums\"\ntruth = -1");
+    let output = patchload(&["check", &path]).output().unwrap();
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("broken.toml:1:11: `dialect`") && stderr.contains(":2:9: `truth`"), "{stderr}");
+}
+
+#[test]
+fn sim_takes_its_configuration_from_a_file_of_its_own_or_from_a_scenario() {
+    let place = Place::new();
+    let forum = place.write("simulator.toml", "dialect = \"forum\"\nclients = 3");
+    let (_simulator, lines) = Simulator::start_with(&["--config", &forum]);
+    let printed = lines.concat();
+    assert!(printed.contains("clients    simulator, simulator-2 to -3"), "{printed}");
+    assert!(
+        printed.contains("customAttributes") && printed.contains("/api/v2/conversations/participants/"),
+        "{printed}"
+    );
+
+    let (_simulator, lines) = Simulator::start_with(&["--config", "scenarios/quickstart.toml"]);
+    assert!(!lines.concat().contains("clients"), "{lines:?}");
+
+    let target = "[target]\nbase_url = \"http://127.0.0.1:9\"";
+    let scenario = place.scenario(target, "[load]\nstages = [{ for = \"1s\", users = 1 }]");
+    let output = patchload(&["sim", "--config", &scenario]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(last_line(&output).contains("has no `[target.simulator]`"), "{output:?}");
 }
 
 #[test]

@@ -1,86 +1,20 @@
 //! The simulator over real sockets: what only the wire can show. Its rules are tested beside them, without one.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+mod client;
+mod wire;
+
+use std::io::{ErrorKind, Write};
+use std::net::TcpStream;
 use std::num::NonZeroUsize;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use client::client;
 use patchload::scenario::{CLIENT_ID, CLIENT_SECRET, Faults, LogNormal, Participant, Simulator, Stall, population};
 use patchload::sim::{self, Server};
-use patchload::units::Share;
 use serde_json::{Value, json};
-
-const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-
-/// No quota, no latency, no delay: each test adds what it is about.
-fn plain() -> Simulator {
-    let latency = LogNormal { median: Duration::ZERO, p99: Duration::ZERO };
-    Simulator { quota: None, latency, visible_after: Duration::ZERO, conversations: 10, ..Simulator::default() }
-}
-
-fn start(config: &Simulator, threads: usize) -> Server {
-    sim::start(config, ANY_PORT, NonZeroUsize::new(threads).unwrap()).unwrap()
-}
-
-fn write_path(participant: &Participant) -> String {
-    let Participant { conversation_id, participant_id, .. } = participant;
-    format!("/api/v2/conversations/{conversation_id}/participants/{participant_id}/attributes")
-}
-
-fn first_participant(config: &Simulator) -> Participant {
-    population(config.seed, config.conversations).next().unwrap()
-}
-
-/// A connection of our own, which does nothing that it is not told: no retries, no pool.
-struct Connection {
-    stream: TcpStream,
-    token: String,
-}
-
-impl Connection {
-    fn open(server: &Server) -> Self {
-        let stream = TcpStream::connect(server.address()).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        Self { stream, token: server.token().to_owned() }
-    }
-
-    fn send(&mut self, method: &str, path: &str, body: &str) -> std::io::Result<()> {
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: simulator\r\nauthorization: Bearer {}\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            self.token,
-            body.len(),
-        );
-        self.stream.write_all(request.as_bytes())
-    }
-
-    /// Reads one response: its status and body.
-    fn receive(&mut self) -> std::io::Result<(u16, String)> {
-        let mut text = Vec::new();
-        let mut buffer = [0; 4096];
-        loop {
-            let n = self.stream.read(&mut buffer)?;
-            if n == 0 {
-                return Err(ErrorKind::UnexpectedEof.into());
-            }
-            text.extend_from_slice(&buffer[..n]);
-            let whole = str::from_utf8(&text).unwrap();
-            let Some((head, body)) = whole.split_once("\r\n\r\n") else { continue };
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-            if body.len() == length.parse::<usize>().unwrap() {
-                return Ok((head[9..12].parse().unwrap(), body.to_owned()));
-            }
-        }
-    }
-
-    fn exchange(&mut self, method: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
-        self.send(method, path, body)?;
-        self.receive()
-    }
-}
+use wire::{Connection, first_participant, plain, share, start, write_path};
 
 /// The attributes of the first participant.
 fn attributes(server: &Server, participant: &Participant) -> Value {
@@ -95,19 +29,9 @@ fn attributes(server: &Server, participant: &Participant) -> Value {
     }
 }
 
-fn client() -> reqwest::Client {
-    let provider = rustls::crypto::ring::default_provider();
-    let tls = rustls::ClientConfig::builder_with_provider(provider.into())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls).build().unwrap()
-}
-
 #[tokio::test]
 async fn a_client_logs_in_writes_and_reads_back_after_the_delay() {
-    let config = Simulator { visible_after: Duration::from_millis(150), ..plain() };
+    let config = Simulator { visible_after: LogNormal::always(Duration::from_millis(150)), ..plain() };
     let (server, client, participant) = (start(&config, 1), client(), first_participant(&config));
     let base = format!("http://{}", server.address());
     let login = client
@@ -140,7 +64,7 @@ async fn a_client_logs_in_writes_and_reads_back_after_the_delay() {
         assert!(sent.elapsed() < Duration::from_secs(10), "never visible");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert!(sent.elapsed() >= config.visible_after, "visible after {:?}", sent.elapsed());
+    assert!(sent.elapsed() >= config.visible_after.median, "visible after {:?}", sent.elapsed());
     let truth = server.truth();
     assert_eq!((truth.logins.accepted, truth.patches.accepted, truth.patches.received), (1, 1, 1));
     assert_eq!(truth.gets.accepted, truth.gets.received);
@@ -165,7 +89,7 @@ fn every_attempt_of_every_connection_is_in_the_account() {
     let config = plain();
     let mut server = start(&config, 2);
     thread::scope(|scope| {
-        for participant in population(config.seed, 4) {
+        for participant in population(&config).take(8) {
             let mut connection = Connection::open(&server);
             scope.spawn(move || {
                 for i in 0..50 {
@@ -186,7 +110,7 @@ fn every_attempt_of_every_connection_is_in_the_account() {
 
 #[test]
 fn a_reset_request_is_counted_and_not_applied() {
-    let config = Simulator { faults: Faults { reset: Share::new(0.5).unwrap(), stall: None }, ..plain() };
+    let config = Simulator { faults: Faults { reset: share(0.5), ..Faults::default() }, ..plain() };
     let (server, participant) = (start(&config, 1), first_participant(&config));
     let (mut expected, mut resets) = (serde_json::Map::new(), 0);
     for i in 0..60 {

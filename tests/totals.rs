@@ -2,19 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod runs;
+mod wire;
+
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use patchload::engine::{self, Job, Stop, TokenKeeper};
-use patchload::measure::{Header, Host, Run, SCHEMA, State, Warning};
-use patchload::results::Folder;
-use patchload::scenario::{Endpoint, Overrides, Scenario, Simulator};
+use patchload::engine::Stop;
+use patchload::measure::Warning;
+use patchload::scenario::{Overrides, Scenario, Simulator};
 use patchload::sim::{self, Truth};
+use runs::{rows, run, sum};
+use serde_json::Value;
 
 fn scenario(text: &str) -> Arc<Scenario> {
     Arc::new(Scenario::parse(Path::new("totals.toml"), text.as_bytes(), &|_| None, &Overrides::default()).unwrap())
@@ -22,49 +25,6 @@ fn scenario(text: &str) -> Arc<Scenario> {
 
 fn one_thread() -> NonZeroUsize {
     NonZeroUsize::MIN
-}
-
-fn header(scenario: &Scenario) -> Header {
-    Header {
-        schema: SCHEMA,
-        version: "test".to_owned(),
-        name: scenario.name.clone(),
-        target: "main".to_owned(),
-        variants: scenario.variants.iter().map(|variant| variant.name.clone()).collect(),
-        seed: scenario.seed,
-        started_unix_s: 0.0,
-        planned_s: scenario.load.stages.length().as_secs_f64(),
-        host: Host::default(),
-        scenario: scenario.source.clone(),
-    }
-}
-
-/// Runs a scenario against `address`, with its run folder in `root`.
-fn run(scenario: &Arc<Scenario>, address: SocketAddr, root: &Path, stop: &Stop) -> Vec<Warning> {
-    let header = header(scenario);
-    let mut folder = Folder::create(root, &header).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let ended = runtime.block_on(async {
-        let base = format!("http://{address}").parse().unwrap();
-        let tokens = TokenKeeper::obtain(&scenario.target, &base).await.unwrap();
-        let job = Job { scenario: scenario.clone(), base, tokens, workers: NonZeroUsize::new(2).unwrap() };
-        engine::run(job, stop, |second, totals| folder.second(second, totals).unwrap()).await.unwrap()
-    });
-    let run = Run { header, state: State::Finished, warnings: ended.warnings, totals: ended.totals };
-    folder.finish(&run).unwrap();
-    run.warnings
-}
-
-type Row = BTreeMap<String, String>;
-
-fn rows(root: &Path, file: &str) -> Vec<Row> {
-    let folder = std::fs::read_dir(root).unwrap().next().unwrap().unwrap().path();
-    let mut reader = csv::Reader::from_path(folder.join(file)).unwrap();
-    reader.deserialize().map(|row| row.unwrap()).collect()
-}
-
-fn sum<'a>(rows: impl IntoIterator<Item = &'a Row>, column: &str) -> u64 {
-    rows.into_iter().map(|row| row[column].parse::<u64>().unwrap()).sum()
 }
 
 /// Checks every file against every other and against the simulator, and returns the attempts that were not sent.
@@ -132,8 +92,7 @@ fn with_resets_stalls_and_timeouts() {
         think_time = { min = "1ms", max = "20ms" }
         "#,
     );
-    let Endpoint::Simulator(config) = &scenario.target.endpoint else { panic!("the simulator") };
-    let mut server = sim::start(config, ([127, 0, 0, 1], 0).into(), one_thread()).unwrap();
+    let mut server = runs::server(&scenario);
     run(&scenario, server.address(), root.path(), &Stop::default());
     server.stop();
     let truth = server.truth();
@@ -147,7 +106,7 @@ fn with_resets_stalls_and_timeouts() {
 #[test]
 fn with_connections_that_are_refused_at_first() {
     let root = tempfile::tempdir().unwrap();
-    let config = Simulator { quota: None, ..Simulator::default() };
+    let config = Simulator { quotas: Vec::new(), ..Simulator::default() };
     // The port is free again once the first server is gone, and the second one has the same token.
     let (address, token) = {
         let first = sim::start(&config, ([127, 0, 0, 1], 0).into(), one_thread()).unwrap();
@@ -209,8 +168,7 @@ fn with_a_run_that_is_stopped_and_users_that_wait_for_the_limit() {
         rate = "50/s"
         "#,
     );
-    let Endpoint::Simulator(config) = &scenario.target.endpoint else { panic!("the simulator") };
-    let mut server = sim::start(config, ([127, 0, 0, 1], 0).into(), one_thread()).unwrap();
+    let mut server = runs::server(&scenario);
     let stop = Stop::default();
     let later = stop.clone();
     let stopper = thread::spawn(move || {
@@ -249,8 +207,7 @@ fn with_tokens_that_expire_and_are_renewed() {
         think_time = "20ms"
         "#,
     );
-    let Endpoint::Simulator(config) = &scenario.target.endpoint else { panic!("the simulator") };
-    let mut server = sim::start(config, ([127, 0, 0, 1], 0).into(), one_thread()).unwrap();
+    let mut server = runs::server(&scenario);
     run(&scenario, server.address(), root.path(), &Stop::default());
     server.stop();
     let truth = server.truth();
@@ -258,4 +215,73 @@ fn with_tokens_that_expire_and_are_renewed() {
     assert_eq!(truth.patches.rejected, 0, "{truth:#?}");
     // 3 at the start, and each renewed at 8 s; the old ones ended at 10 s.
     assert_eq!(truth.logins.accepted, 6, "{truth:#?}");
+}
+
+/// What became of each PATCH of the truth: outcome, status and code with their count, as `failures.csv` has them.
+fn endings(lines: &[Value]) -> BTreeMap<(&'static str, String, String), u64> {
+    let mut endings = BTreeMap::new();
+    for line in lines.iter().filter(|line| line["method"] == "PATCH") {
+        let (status, code) = (line["status"].as_u64(), line["code"].as_str().unwrap());
+        let (outcome, code) = match status {
+            None => ("broken", "reset"),
+            Some(202) => ("accepted", code),
+            Some(429) => ("throttled", code),
+            Some(400..=499) => ("rejected", code),
+            // A page says what it is where an error body has its code.
+            Some(503) => ("failed", "html"),
+            Some(_) => ("failed", code),
+        };
+        let status = status.map(|status| status.to_string()).unwrap_or_default();
+        *endings.entry((outcome, status, code.to_owned())).or_default() += 1;
+    }
+    endings
+}
+
+#[test]
+fn with_faults_and_a_quota_every_row_of_failures_has_the_count_of_the_truth() {
+    let root = tempfile::tempdir().unwrap();
+    let scenario = scenario(
+        r#"
+        name = "truth"
+        [target.simulator]
+        quota = "400/s"
+        latency = { median = "2ms", p99 = "10ms" }
+        faults = { reset = "4%", applied_500 = "5%", html_503 = "6%", stall = { every = "1s", for = "200ms" } }
+        [data.participants]
+        from = "simulator"
+        [[variant]]
+        name = "right"
+        path = "/api/v2/conversations/{{ conversation_id }}/participants/{{ participant_id }}/attributes"
+        body = '{"attributes": {"ref": "{{ unique }}"}}'
+        expect = [202]
+        weight = 3
+        [[variant]]
+        name = "wrong"
+        path = "/api/v2/conversations/{{ conversation_id }}/participants/{{ participant_id }}/attributes"
+        body = '{"attributes": {"count": {{ step | json }}}}'
+        expect = [202]
+        [load]
+        stages = [{ for = "3s", users = 10 }]
+        think_time = { min = "1ms", max = "20ms" }
+        "#,
+    );
+    let server = runs::server(&scenario);
+    run(&scenario, server.address(), root.path(), &Stop::default());
+    let mut expected = endings(&wire::truth(server.address(), 0));
+    let accepted = expected.remove(&("accepted", "202".to_owned(), String::new())).unwrap();
+    assert_eq!(
+        sum(rows(root.path(), "summary.csv").iter().filter(|row| row["variant"] == "all"), "accepted"),
+        accepted
+    );
+    let mut found = BTreeMap::new();
+    let failures = rows(root.path(), "failures.csv");
+    for row in &failures {
+        let ending = (row["outcome"].clone(), row["status"].clone(), row["code"].clone());
+        *found.entry(ending).or_default() += sum([row], "count");
+    }
+    let expected: BTreeMap<_, u64> =
+        expected.into_iter().map(|((outcome, status, code), n)| ((outcome.to_owned(), status, code), n)).collect();
+    assert_eq!(found, expected);
+    assert_eq!(found.len(), 5, "a reset, two kinds of 5xx, a 4xx and a 429: {failures:#?}");
+    assert!(found.values().all(|count| *count >= 10), "{found:#?}");
 }

@@ -22,7 +22,7 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// Run a scenario and write its reports
     Run(RunArguments),
-    /// Validate a scenario, print its plan and one request per variant as curl
+    /// Validate a file; print a scenario's plan and requests as curl, or what a simulator is
     Check(CheckArguments),
     /// Rebuild the reports of a run folder, also of a run that was killed, and print its summary
     Report(ReportArguments),
@@ -84,8 +84,10 @@ pub(super) struct ReportArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct SimArguments {
-    /// A scenario file whose `[target.simulator]` says how the API behaves [default: as documented]
-    pub(super) scenario: Option<PathBuf>,
+    /// How the API behaves: a file with the keys of `[target.simulator]`, or a scenario that has that table [default: as
+    /// documented]
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
     /// The port on 127.0.0.1; 0 for any free one
     #[arg(short, long, default_value_t = 8080)]
     pub(super) port: u16,

@@ -1,25 +1,33 @@
-//! `patchload check`: is the scenario right, and what would it do?
+//! `patchload check`: is the file right, and what does it describe?
 
 use std::fmt::Write as _;
 
-use super::arguments::CheckArguments;
+use super::arguments::{CheckArguments, ScenarioArguments};
 use super::exit::{Exit, Failure};
-use super::run::{Seats, load};
+use super::run::{Seats, environment};
 use super::{put, say};
 use crate::engine::Placement;
-use crate::scenario::curl;
+use crate::scenario::{File, Scenario, curl};
 
-/// Validates a scenario and prints its plan and its requests.
+/// Validates a scenario and prints its plan and its requests, or a simulator and prints what it is.
 pub(super) fn check(arguments: &CheckArguments) -> Result<Exit, Failure> {
-    let scenario = load(&arguments.scenario)?;
-    let seats = Seats::new(&scenario, arguments.scenario.workers);
-    let mut text = format!("{}\nworkers      {}\n", scenario.plan(), Placement::new(&scenario, seats.workers));
+    let arguments = &arguments.scenario;
+    match File::load(&arguments.scenario, &environment, &arguments.overrides())? {
+        File::Scenario(scenario) => check_scenario(&scenario, arguments)?,
+        File::Simulator(simulator) => put(&format!("{simulator}\n"))?,
+    }
+    Ok(Exit::Done)
+}
+
+fn check_scenario(scenario: &Scenario, arguments: &ScenarioArguments) -> Result<(), Failure> {
+    let seats = Seats::new(scenario, arguments.workers);
+    let mut text = format!("{}\nworkers      {}\n", scenario.plan(), Placement::new(scenario, seats.workers));
     for (index, variant) in scenario.variants.iter().enumerate() {
-        let _ = write!(text, "\n# variant {}\n{}\n", variant.name, curl(&scenario, index));
+        let _ = write!(text, "\n# variant {}\n{}\n", variant.name, curl(scenario, index));
     }
     put(&text)?;
     for caution in scenario.cautions() {
         say(&format!("caution: {caution}"));
     }
-    Ok(Exit::Done)
+    Ok(())
 }

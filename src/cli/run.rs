@@ -23,9 +23,13 @@ use crate::{http, report};
 /// From this share of the time on, the simulator's busiest thread is taken to be the bottleneck.
 const SIMULATOR_BUSY: f64 = 0.8;
 
+/// What `${NAME}` in a file stands for.
+pub(super) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// Reads the scenario that the arguments name, with what they change in it.
-pub(super) fn load(arguments: &ScenarioArguments) -> Result<Scenario, Failure> {
-    let environment = |name: &str| std::env::var(name).ok();
+fn load(arguments: &ScenarioArguments) -> Result<Scenario, Failure> {
     Ok(Scenario::load(&arguments.scenario, &environment, &arguments.overrides())?)
 }
 

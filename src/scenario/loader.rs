@@ -1,4 +1,4 @@
-//! From a TOML file to a checked scenario, with all mistakes at once.
+//! From a TOML file to a checked scenario or simulator, with all mistakes at once.
 //!
 //! Each part of the file has a reader of its own, which notes what is wrong and goes on; nothing leaves the loader unless
 //! nothing was noted. It reads the scenario and its data files, and nothing else.
@@ -20,25 +20,23 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use super::{LoadError, Mistake, Overrides, Scenario};
+use super::{LoadError, Mistake, Overrides, Scenario, Simulator};
 pub(super) use source::is_secret;
 use tree::{Document, Table};
 
 /// The tables and values at the top of a scenario.
 const KEYS: [&str; 7] = ["name", "seed", "target", "data", "variant", "load", "limit"];
 
+/// Where the values of `${NAME}` come from.
+type Environment<'e> = dyn Fn(&str) -> Option<String> + 'e;
+
 impl Scenario {
     /// Loads the scenario file at `path`; `environment` gives the values of `${NAME}`.
     ///
     /// # Errors
     /// When the file cannot be read, or with everything that is wrong with it.
-    pub fn load(
-        path: &Path,
-        environment: &dyn Fn(&str) -> Option<String>,
-        overrides: &Overrides,
-    ) -> Result<Self, LoadError> {
-        let bytes = fs::read(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
-        Self::parse(path, &bytes, environment, overrides)
+    pub fn load(path: &Path, environment: &Environment<'_>, overrides: &Overrides) -> Result<Self, LoadError> {
+        Self::parse(path, &bytes_of(path)?, environment, overrides)
     }
 
     /// Reads a scenario from the content of the file at `path`, beside which its data files lie.
@@ -48,24 +46,95 @@ impl Scenario {
     pub fn parse(
         path: &Path,
         bytes: &[u8],
-        environment: &dyn Fn(&str) -> Option<String>,
+        environment: &Environment<'_>,
         overrides: &Overrides,
     ) -> Result<Self, LoadError> {
-        let text = str::from_utf8(bytes).map_err(|error| {
-            let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
-            let column = valid.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
-            let line = valid.matches('\n').count() + 1;
-            let text = "the text is not UTF-8; save the file in UTF-8".to_owned();
-            LoadError::Mistakes(vec![Mistake { path: path.to_owned(), line, column, text }])
-        })?;
-        let (tree, errors) = DeTable::parse_recoverable(text);
-        let document = Document::new(path, text, environment, &errors);
-        let scenario = read(&document, tree.get_ref(), overrides);
-        match scenario {
-            Some(scenario) if document.is_right() => Ok(scenario),
-            _ => Err(LoadError::Mistakes(document.into_mistakes())),
-        }
+        parse(path, bytes, environment, |document, tree| read(document, tree, overrides))
     }
+}
+
+impl Simulator {
+    /// Loads a file that holds the keys of `[target.simulator]` at its top; `environment` gives the values of `${NAME}`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or with everything that is wrong with it.
+    pub fn load(path: &Path, environment: &Environment<'_>) -> Result<Self, LoadError> {
+        Self::parse(path, &bytes_of(path)?, environment)
+    }
+
+    /// Reads a simulator from the content of the file at `path`.
+    ///
+    /// # Errors
+    /// With everything that is wrong with it.
+    pub fn parse(path: &Path, bytes: &[u8], environment: &Environment<'_>) -> Result<Self, LoadError> {
+        parse(path, bytes, environment, |document, tree| Some(read_simulator(document, tree)))
+    }
+}
+
+/// What a file describes.
+#[derive(Debug, Clone)]
+pub enum File {
+    /// A scenario.
+    Scenario(Box<Scenario>),
+    /// A simulator, without a scenario around it.
+    Simulator(Box<Simulator>),
+}
+
+impl File {
+    /// Loads the file at `path`, which is a scenario when it has any key that only a scenario has, or none at all; otherwise
+    /// it is a simulator.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or with everything that is wrong with it. Overrides do not go with a simulator.
+    pub fn load(path: &Path, environment: &Environment<'_>, overrides: &Overrides) -> Result<Self, LoadError> {
+        parse(path, &bytes_of(path)?, environment, |document, tree| {
+            if tree.is_empty() || tree.keys().any(|key| is_of_scenario(key.get_ref())) {
+                return read(document, tree, overrides).map(Box::new).map(Self::Scenario);
+            }
+            if *overrides != Overrides::default() {
+                note_command_line(
+                    document,
+                    "the file describes a simulator, which has no load; leave -u, -d, -r and --seed out",
+                );
+            }
+            Some(Self::Simulator(Box::new(read_simulator(document, tree))))
+        })
+    }
+}
+
+/// Whether a scenario has this key at its top, and a simulator has not.
+fn is_of_scenario(key: &str) -> bool {
+    KEYS.contains(&key) && !simulator::KEYS.contains(&key)
+}
+
+fn bytes_of(path: &Path) -> Result<Vec<u8>, LoadError> {
+    fs::read(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })
+}
+
+/// What `read` makes of a file's content, unless it notes a mistake; it gives `None` only after noting one.
+fn parse<T>(
+    path: &Path,
+    bytes: &[u8],
+    environment: &Environment<'_>,
+    read: impl FnOnce(&Document<'_>, &DeTable<'_>) -> Option<T>,
+) -> Result<T, LoadError> {
+    let text = str::from_utf8(bytes).map_err(|error| {
+        let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+        let column = valid.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        let line = valid.matches('\n').count() + 1;
+        let text = "the text is not UTF-8; save the file in UTF-8".to_owned();
+        LoadError::Mistakes(vec![Mistake { path: path.to_owned(), line, column, text }])
+    })?;
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let document = Document::new(path, text, environment, &errors);
+    match read(&document, tree.get_ref()) {
+        Some(value) if document.is_right() => Ok(value),
+        _ => Err(LoadError::Mistakes(document.into_mistakes())),
+    }
+}
+
+fn read_simulator(document: &Document<'_>, tree: &DeTable<'_>) -> Simulator {
+    simulator::of_table(&Table::root(document, tree, &simulator::KEYS))
 }
 
 /// Reads all parts; `None` only after noting a mistake.
@@ -94,15 +163,17 @@ fn read(document: &Document<'_>, tree: &DeTable<'_>, overrides: &Overrides) -> O
 }
 
 fn check_overrides(document: &Document<'_>, overrides: &Overrides) {
-    let note = |text: String| {
-        document.note(Mistake { path: "command line".into(), line: 0, column: 0, text });
-    };
+    let note = |text: String| note_command_line(document, &text);
     if let Some(users) = overrides.users.filter(|users| !(1..=schedule::MOST_USERS).contains(users)) {
         note(format!("the number of users is {users}; use 1 to {}", schedule::MOST_USERS));
     }
     if overrides.duration.is_some_and(|length| length.is_zero() || length > tree::LONGEST) {
         note("the duration is zero or longer than a year; use a time such as 30s".to_owned());
     }
+}
+
+fn note_command_line(document: &Document<'_>, text: &str) {
+    document.note(Mistake { path: "command line".into(), line: 0, column: 0, text: text.to_owned() });
 }
 
 #[cfg(test)]

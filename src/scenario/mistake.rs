@@ -31,7 +31,7 @@ impl fmt::Display for Mistake {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file itself could not be read.
-    #[error("{}: cannot be read ({}); name a scenario file that exists", path.display(), source.kind())]
+    #[error("{}: cannot be read ({}); name a file that exists", path.display(), source.kind())]
     Unreadable {
         /// The file.
         path: PathBuf,

@@ -6,7 +6,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::SplitMix64;
 
-use super::{Pick, Scenario, ThinkTime};
+use super::{Pick, Scenario, Span};
 use crate::units::Duration;
 
 /// One intended attribute change.
@@ -51,7 +51,7 @@ impl Scenario {
     /// The pause that `user` makes after its operation number `step`.
     #[must_use]
     pub fn think_time(&self, operation: &Operation) -> Duration {
-        let ThinkTime { min, max } = self.load.think_time;
+        let Span { min, max } = self.load.think_time;
         if min == max {
             return min;
         }

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::quota_use::{Demand, QuotaUse};
 use super::{Auth, Connections, Endpoint, Limit, LimitKey, Scenario};
-use crate::units::{Rate, format};
+use crate::units::format;
 
 /// What a scenario will do.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,20 +24,8 @@ pub struct Plan {
     pub limit: Option<Limit>,
     /// The most requests that limit and iterations let through in the schedule; `None` where nothing bounds them.
     pub most_requests: Option<u64>,
-    /// How the requests compare with the simulator's quota; `None` without a quota that we know.
-    pub quota: Option<QuotaUse>,
-}
-
-/// How the most requests of a run compare with the quota of the embedded simulator.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct QuotaUse {
-    /// The quota of each token.
-    pub quota: Rate,
-    /// Requests that the quotas of all tokens admit in the schedule.
-    pub admitted: u64,
-    /// The most requests of the token with the most users, as a share of its quota; above 1 some are refused. `None`
-    /// where nothing bounds the requests.
-    pub share: Option<f64>,
+    /// How the requests compare with each quota of the embedded simulator; empty without a quota that we know.
+    pub quotas: Vec<QuotaUse>,
 }
 
 impl Scenario {
@@ -46,10 +35,9 @@ impl Scenario {
         let (users, length) = (self.load.stages.max_users(), self.load.stages.length());
         let users_of_each = self.target.tokens.users_of_each(users);
         let tokens = users_of_each.iter().filter(|users| **users > 0).count();
-        let by_limit = self.limit.map(|limit| {
-            let keys = if limit.per == LimitKey::Token { tokens as u64 } else { 1 };
-            permits(&limit, length).saturating_mul(keys)
-        });
+        let permits = self.limit.map(|limit| permits(&limit, length));
+        let keys = if self.limit.is_some_and(|limit| limit.per == LimitKey::Token) { tokens as u64 } else { 1 };
+        let by_limit = permits.map(|permits| permits.saturating_mul(keys));
         let by_iterations = self.load.iterations.map(|iterations| iterations.saturating_mul(u64::from(users)));
         let most_requests = by_limit.into_iter().chain(by_iterations).min();
         Plan {
@@ -63,32 +51,8 @@ impl Scenario {
             tokens: if matches!(self.target.auth, Auth::None) { 0 } else { tokens },
             limit: self.limit,
             most_requests,
-            quota: self.quota_use(&users_of_each, most_requests),
+            quotas: self.quota_uses(&Demand { users_of_each: &users_of_each, most_requests, permits }),
         }
-    }
-
-    fn quota_use(&self, users_of_each: &[u64], most_requests: Option<u64>) -> Option<QuotaUse> {
-        let Endpoint::Simulator(simulator) = &self.target.endpoint else { return None };
-        let quota = simulator.quota?;
-        // The window opens with the first request, so a schedule shorter than a window meets one quota.
-        let windows = self.load.stages.length().as_nanos().div_ceil(quota.window.as_nanos());
-        let of_token = u64::from(quota.limit.get()).saturating_mul(u64::try_from(windows).unwrap_or(u64::MAX));
-        let (most, all) = (users_of_each.iter().max()?, users_of_each.iter().sum::<u64>());
-        let tokens = users_of_each.iter().filter(|users| **users > 0).count() as u64;
-        let of_heaviest = match self.limit {
-            Some(limit) if limit.per == LimitKey::Token => {
-                #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
-                let permits = permits(&limit, self.load.stages.length()) as f64;
-                Some(permits)
-            }
-            // Users wait in one line, so each gets the same part of a run-wide limit.
-            #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
-            _ => most_requests.map(|requests| requests as f64 * *most as f64 / all as f64),
-        };
-        #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
-        let share = of_heaviest.map(|requests| requests / of_token as f64);
-        let rate = Rate::new(quota.limit, quota.window)?;
-        Some(QuotaUse { quota: rate, admitted: of_token.saturating_mul(tokens), share })
     }
 }
 
@@ -124,21 +88,9 @@ impl fmt::Display for Plan {
             Some(requests) => write!(f, "requests     at most {}", format::count(requests))?,
             None => write!(f, "requests     as many as the target answers")?,
         }
-        if let Some(quota) = &self.quota {
+        for quota in &self.quotas {
             write!(f, "\nquota        {quota}")?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for QuotaUse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (quota, admitted) = (self.quota, format::count(self.admitted));
-        write!(f, "{quota} for each token, {admitted} in this run; ")?;
-        match self.share {
-            None => write!(f, "without a limit, expect 429"),
-            Some(share) if share > 1.0 => write!(f, "the plan uses up to {}, so expect 429", format::percent(share)),
-            Some(share) => write!(f, "the plan uses up to {}", format::percent(share)),
-        }
     }
 }

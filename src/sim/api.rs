@@ -2,48 +2,83 @@
 
 use std::time::{Duration, SystemTime};
 
+use hyper::StatusCode;
 use serde::Serialize;
 
+use super::ailment::{Ailment, Ailments};
 use super::answer::Answer;
 use super::body::Input;
 use super::chance::Chance;
-use super::conversations::Conversations;
-use super::fault::{Fault, to_json};
+use super::conversations::{Conversations, Freshness};
 use super::id::Id;
+use super::limits::Limits;
+use super::log::{Decision, End, Entry, Log, Method};
+use super::note::Note;
+use super::quotas::{Caller, Passage, Quotas};
+use super::refusal::{Refusal, to_json};
 use super::route::{Call, Route};
+use super::signals::{Headers, quota_headers, retry_after, told_seconds};
 use super::tokens::Tokens;
-use super::truth::{Kind, Truth};
-use crate::scenario::{Dialect, Simulator};
+use super::truth::Truth;
+use super::write::{Fate, Write};
+use crate::scenario::Simulator;
+
+/// What a refusal that no time ends tells to wait for.
+const UNKNOWN_REST: Duration = Duration::from_secs(1);
 
 /// All state of the simulated API. Instants are times since the server's start.
 #[derive(Debug)]
 pub(super) struct Api {
+    config: Simulator,
+    chance: Chance,
+    /// The server's start on the wall clock.
+    started: SystemTime,
     tokens: Tokens,
+    quotas: Quotas,
     conversations: Conversations,
-    visible_after: Duration,
+    limits: Limits,
     truth: Truth,
+    log: Log,
     /// Requests received, of every kind: the number of the next one.
     requests: u64,
 }
 
-/// A request that has been received.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ticket {
+/// A request that has arrived as a whole.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
     /// How many requests came before.
     pub(super) number: u64,
-    /// Why it is refused, if its head is enough to refuse it.
-    pub(super) refusal: Option<Fault>,
+    pub(super) call: &'a Call<'a>,
+    /// What its body asks for.
+    pub(super) input: Result<Input, Refusal>,
+    /// The length of its body in bytes.
+    pub(super) bytes: usize,
+    pub(super) now: Duration,
+    /// How long its answer takes but for quotas, stalls and faults.
+    pub(super) latency: Duration,
 }
 
-/// When a request is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Slot {
-    /// The whole request was there.
-    pub(super) now: Duration,
-    /// Its answer leaves; not before `now`.
+/// What becomes of a request.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub(super) ending: Ending,
+    /// Its answer leaves at this instant.
     pub(super) answer_at: Duration,
-    /// A stall holds the answer back.
-    pub(super) stalled: bool,
+    /// The latency alone does not explain the instant.
+    pub(super) is_held_back: bool,
+    /// The faults that befell it.
+    pub(super) faults: Ailments,
+    /// Who must be reported to [`Api::done`] when the answer has left; `None` where no quota cares.
+    pub(super) in_flight: Option<Caller>,
+}
+
+/// How a request ends.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// With an answer, and what it says about quotas.
+    Answer(Answer, Headers),
+    /// With a reset of its connection.
+    Reset,
 }
 
 /// The answer to a login.
@@ -57,20 +92,18 @@ struct TokenView {
 impl Api {
     /// The API of this configuration. Its conversations started at `started`.
     pub(super) fn new(config: &Simulator, started: SystemTime) -> Self {
-        // Another dialect will not compile before something here answers for it.
-        let Dialect::Documented = config.dialect;
         Self {
-            tokens: Tokens::new(Chance::new(config), config.quota, config.token_life),
-            conversations: Conversations::new(config.seed, config.conversations, started),
-            visible_after: config.visible_after,
+            chance: Chance::new(config),
+            started,
+            tokens: Tokens::new(config),
+            quotas: Quotas::new(&config.quotas),
+            conversations: Conversations::new(config, started),
+            limits: Limits::new(config),
             truth: Truth::default(),
+            log: Log::new(config.truth),
             requests: 0,
+            config: config.clone(),
         }
-    }
-
-    /// The token that needs no login.
-    pub(super) fn ready_token(&self) -> Id {
-        self.tokens.ready()
     }
 
     /// The account so far.
@@ -83,446 +116,207 @@ impl Api {
         self.truth.connections += 1;
     }
 
-    /// Counts a request whose head arrived at `now`, and judges token and quota.
-    pub(super) fn receive(&mut self, call: &Call<'_>, now: Duration) -> Ticket {
+    /// Counts a request whose head arrived at `now`; its number.
+    pub(super) fn receive(&mut self, call: &Call<'_>, now: Duration) -> u64 {
         let number = self.requests;
         self.requests += 1;
         self.truth.of(call.kind).received += 1;
-        let judged = if call.route.needs_token() { self.tokens.admit(call.authorization, now) } else { Ok(()) };
-        Ticket { number, refusal: judged.err() }
+        self.log.push(Entry {
+            arrived: now,
+            judged: None,
+            method: Method::of(call.method),
+            operation: call.route.name(),
+            conversation: call.route.conversation().and_then(Id::parse),
+            participant: call.route.whom().and_then(|whom| Id::parse(whom.participant)),
+            address: call.address,
+            token: None,
+            client: None,
+            quota: Decision::NotAsked,
+            faults: Ailments::default(),
+            end: End::Unread,
+            answered: None,
+            applied: None,
+            reverted: None,
+        });
+        number
     }
 
-    /// Answers a request, and counts and applies what it asks for.
-    pub(super) fn answer(&mut self, call: &Call<'_>, input: Result<Input, Fault>, slot: &Slot) -> Answer {
-        let answer = input.and_then(|input| self.apply(call, input, slot)).unwrap_or_else(Answer::Refused);
-        let counts = self.truth.of(call.kind);
-        counts.stalled += u64::from(slot.stalled);
-        match answer {
-            Answer::Accepted { .. } | Answer::Found { .. } => counts.accepted += 1,
-            Answer::Refused(Fault::Throttled { .. }) => counts.throttled += 1,
-            Answer::Refused(_) => counts.rejected += 1,
+    /// Decides a request, and counts and applies what it asks for.
+    pub(super) fn answer(&mut self, asked: Asked<'_>) -> Verdict {
+        let Asked { number, call, now, latency, .. } = asked;
+        let drawn = if call.kind.is_faulty() { self.chance.ailments(number) } else { Ailments::default() };
+        let mut note = Note { judged: now, drawn, ..Note::default() };
+        let passed = self.pass(&asked, &mut note);
+        note.due = self.after_stall(now.saturating_add(latency).saturating_add(note.delay), &mut note);
+        let ending = self.end(asked, passed, &mut note);
+        // What is withheld may fall into another stall.
+        let answer_at = self.after_stall(note.due.saturating_add(note.withheld), &mut note);
+        let verdict = Verdict {
+            ending,
+            answer_at,
+            is_held_back: note.faults.has(Ailment::Stall) || !note.delay.is_zero() || !note.withheld.is_zero(),
+            faults: note.faults,
+            in_flight: note.caller.filter(|_| matches!(note.quota, Some(Decision::Admitted { .. }))),
+        };
+        self.count(call, &verdict);
+        self.keep(number, &verdict, &note);
+        Verdict { in_flight: verdict.in_flight.filter(|_| self.quotas.await_the_end()), ..verdict }
+    }
+
+    /// Takes note that an admitted request has been answered, or that nobody waits for its answer any more.
+    pub(super) fn done(&mut self, caller: &Caller, now: Duration) {
+        self.quotas.done(caller, now);
+    }
+
+    /// What the server did with the requests from number `from` on, a line each, at most `most` of them; with the number of
+    /// the next request.
+    pub(super) fn copy_log(&self, from: u64, most: usize) -> (u64, Vec<Entry>) {
+        self.log.copy(from, most)
+    }
+
+    /// The number of the next request.
+    pub(super) fn next_number(&self) -> u64 {
+        self.requests
+    }
+
+    /// The end of the stall into which an instant falls, or else the instant.
+    fn after_stall(&self, at: Duration, note: &mut Note) -> Duration {
+        let Some(end) = self.chance.stall_end(at) else { return at };
+        note.faults.add(Ailment::Stall);
+        end
+    }
+
+    /// Judges token and quotas.
+    fn pass(&mut self, asked: &Asked<'_>, note: &mut Note) -> Result<(), Refusal> {
+        let Asked { call, now, .. } = *asked;
+        if !call.route.needs_token() || note.drawn.has(Ailment::Html503) {
+            return Ok(());
         }
-        answer
+        let (id, token) = self.tokens.find(call.authorization, now)?;
+        let caller = Caller {
+            token: id,
+            client: token.client,
+            address: call.address,
+            resource: call.route.conversation().and_then(Id::parse),
+            attributes: asked.input.as_ref().map_or(0, Input::attributes),
+            bytes: asked.bytes,
+        };
+        (note.token, note.caller) = (Some(token), Some(caller));
+        match self.quotas.pass(&caller, now) {
+            Passage::Admitted { delay } => {
+                note.delay = delay;
+                note.quota = Some(Decision::Admitted { delay });
+            }
+            Passage::Refused { by, until } => {
+                note.quota = Some(Decision::Refused { by });
+                note.rest = until.map_or(UNKNOWN_REST, |until| until.saturating_sub(now));
+                return Err(Refusal::Throttled { retry_after_s: told_seconds(&self.config.signals, note.rest) });
+            }
+        }
+        if call.route.writes() && !token.may_write { Err(Refusal::Forbidden) } else { Ok(()) }
     }
 
-    /// Counts a request whose connection is reset instead of an answer.
-    pub(super) fn reset(&mut self, kind: Kind, slot: &Slot) {
-        let counts = self.truth.of(kind);
-        counts.stalled += u64::from(slot.stalled);
-        counts.reset += 1;
+    /// Ends a request whose answer is due, after token and quotas have said what they say.
+    fn end(&mut self, asked: Asked<'_>, passed: Result<(), Refusal>, note: &mut Note) -> Ending {
+        let (now, drawn) = (asked.now, note.drawn);
+        if drawn.has(Ailment::Html503) {
+            note.faults.add(Ailment::Html503);
+            return Ending::Answer(Answer::Unavailable, Headers::new());
+        }
+        if drawn.has(Ailment::Reset) {
+            note.faults.add(Ailment::Reset);
+            return Ending::Reset;
+        }
+        let answer = passed.and_then(|()| self.apply(asked, note)).unwrap_or_else(Answer::Refused);
+        // One of them is all that an answer can show.
+        let wire = [Ailment::Cut, Ailment::WrongLength, Ailment::SlowBody];
+        if let Some(wire) = wire.into_iter().find(|wire| drawn.has(*wire) && answer.shows(*wire)) {
+            note.faults.add(wire);
+        }
+        let mut headers = match &note.caller {
+            Some(caller) => quota_headers(self.config.signals.headers, self.quotas.usages(caller, now)),
+            None => Headers::new(),
+        };
+        if let Answer::Refused(Refusal::Throttled { .. }) = answer {
+            headers.extend(retry_after(&self.config.signals, note.rest, self.started + now));
+        }
+        Ending::Answer(answer, headers)
     }
 
-    fn apply(&mut self, call: &Call<'_>, input: Input, slot: &Slot) -> Result<Answer, Fault> {
-        match (call.route, input) {
-            (Route::Attributes { conversation, participant, .. }, Input::Attributes { attributes, answer }) => {
-                let visible_at = slot.answer_at.saturating_add(self.visible_after);
-                self.conversations.write((conversation, participant), attributes, slot.now, visible_at)?;
-                Ok(Answer::Accepted { body: answer })
+    fn apply(&mut self, asked: Asked<'_>, note: &mut Note) -> Result<Answer, Refusal> {
+        let Asked { number, call, now, .. } = asked;
+        let found = |body| Ok(Answer::Success { status: StatusCode::OK, body });
+        match (call.route, asked.input?) {
+            (Route::Attributes { whom, .. } | Route::Forum { whom, .. }, Input::Change(change)) => {
+                self.conversations.check(whom, &change.claims, now)?;
+                let visible_at = note.due.saturating_add(self.chance.visible_after(number));
+                let fate = Fate::of(&change, note.drawn, &self.config.faults, self.chance.coin(number));
+                let write =
+                    Write { change, fate, visible_at, remembers: self.chance.odds().include(Ailment::Duplicate) };
+                write.carry_out(&mut self.conversations, whom, now, note)
+            }
+            (Route::Participant { whom }, Input::Participant { hangs_up }) => {
+                self.conversations.know(whom)?;
+                if hangs_up {
+                    self.conversations.hang_up(whom, now)?;
+                }
+                Ok(Answer::Success { status: StatusCode::ACCEPTED, body: Vec::new() })
             }
             (Route::Conversation { conversation }, Input::Nothing) => {
-                Ok(Answer::Found { body: self.conversations.read(conversation, slot.now)? })
+                let is_stale = note.drawn.has(Ailment::StaleRead);
+                let freshness = if is_stale { Freshness::Stale } else { Freshness::Current };
+                let body = self.conversations.read(conversation, freshness, now)?;
+                if is_stale {
+                    note.faults.add(Ailment::StaleRead);
+                }
+                found(body)
             }
-            (Route::Login, Input::Login) => {
-                let access_token = self.tokens.issue(slot.now).map_err(Fault::Login)?;
+            (Route::Limits { namespace }, Input::Nothing) => {
+                found(self.limits.of(namespace).ok_or(Refusal::UnknownPath)?.to_owned())
+            }
+            (Route::Login, Input::Login { client }) => {
+                let issued = self.tokens.issue(client, now).map_err(Refusal::Login)?;
+                note.issued = Some(issued);
+                if issued.expires_early {
+                    note.faults.add(Ailment::EarlyExpiry);
+                }
                 let expires_in = self.tokens.life().as_secs();
-                Ok(Answer::Found { body: to_json(&TokenView { access_token, token_type: "bearer", expires_in }) })
+                found(to_json(&TokenView { access_token: issued.id, token_type: "bearer", expires_in }))
             }
             (route, input) => unreachable!("{input:?} is never read for {route:?}"),
         }
     }
+
+    fn count(&mut self, call: &Call<'_>, verdict: &Verdict) {
+        let counts = self.truth.of(call.kind);
+        counts.stalled += u64::from(verdict.faults.has(Ailment::Stall));
+        let count = match &verdict.ending {
+            Ending::Reset => &mut counts.reset,
+            Ending::Answer(answer, _) => match answer.status().as_u16() {
+                429 => &mut counts.throttled,
+                500.. => &mut counts.failed,
+                400.. => &mut counts.rejected,
+                _ => &mut counts.accepted,
+            },
+        };
+        *count += 1;
+    }
+
+    fn keep(&mut self, number: u64, verdict: &Verdict, note: &Note) {
+        let Some(entry) = self.log.get_mut(number) else { return };
+        entry.judged = Some(note.judged);
+        entry.token = note.token.map(|token| token.name).or(note.issued.map(|issued| issued.name));
+        entry.client = note.token.map(|token| token.client).or(note.issued.map(|issued| issued.client));
+        entry.quota = note.quota.unwrap_or(Decision::NotAsked);
+        entry.faults = verdict.faults;
+        entry.end = match &verdict.ending {
+            Ending::Reset => End::Reset,
+            Ending::Answer(answer, _) => End::Answered { status: answer.status().as_u16(), code: answer.code() },
+        };
+        entry.answered = Some(verdict.answer_at);
+        (entry.applied, entry.reverted) = (note.applied, note.reverted);
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use base64::Engine;
-    use base64::prelude::BASE64_STANDARD;
-    use bytes::Bytes;
-    use http_body_util::{BodyExt, Full};
-    use hyper::{Request, Response};
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::scenario::{CLIENT_ID, CLIENT_SECRET, Participant, population};
-    use crate::sim::body::Body;
-    use crate::sim::fault::MAX_BODY;
-
-    /// The API with its first two conversations at hand.
-    struct Desk {
-        api: Api,
-        chance: Chance,
-        known: Vec<Participant>,
-        authorization: String,
-    }
-
-    /// A response, read whole.
-    struct Reading {
-        status: u16,
-        headers: hyper::HeaderMap,
-        body: Value,
-    }
-
-    impl Desk {
-        fn new(config: &Simulator) -> Self {
-            let api = Api::new(config, SystemTime::UNIX_EPOCH);
-            let authorization = format!("Bearer {}", api.ready_token());
-            let known = population(config.seed, config.conversations).take(4).collect();
-            Self { api, chance: Chance::new(config), known, authorization }
-        }
-
-        fn write_path(&self) -> String {
-            let Participant { conversation_id, participant_id, .. } = &self.known[0];
-            format!("/api/v2/conversations/{conversation_id}/participants/{participant_id}/attributes")
-        }
-
-        fn read_path(&self) -> String {
-            format!("/api/v2/conversations/{}", self.known[0].conversation_id)
-        }
-
-        /// A request with the ready token, answered at once.
-        fn send(&mut self, request: (&str, &str), body: &str, at: Duration) -> Reading {
-            let authorization = self.authorization.clone();
-            let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
-            self.send_with(request, &headers, &Body::Whole(Bytes::copy_from_slice(body.as_bytes())), at)
-        }
-
-        fn send_with(
-            &mut self,
-            (method, path): (&str, &str),
-            headers: &[(&str, &str)],
-            body: &Body,
-            at: Duration,
-        ) -> Reading {
-            let request = Request::builder().method(method).uri(path);
-            let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-            let (head, ()) = request.body(()).unwrap().into_parts();
-            let call = Call::of(&head);
-            let Ticket { number, refusal } = self.api.receive(&call, at);
-            let input = refusal.map_or_else(|| Input::read(&call, body), Err);
-            let answer = self.api.answer(&call, input, &Slot { now: at, answer_at: at, stalled: false });
-            Reading::of(answer.into_response(self.chance.correlation_id(number)))
-        }
-
-        fn login(&mut self, authorization: &str, form: &str, at: Duration) -> Reading {
-            let headers = [("authorization", authorization), ("content-type", "application/x-www-form-urlencoded")];
-            let body = Body::Whole(Bytes::copy_from_slice(form.as_bytes()));
-            self.send_with(("POST", "/oauth/token"), &headers, &body, at)
-        }
-
-        /// The customer's attributes as a read shows them.
-        fn attributes(&mut self, at: Duration) -> Value {
-            let reading = self.send(("GET", &self.read_path()), "", at);
-            assert_eq!(reading.status, 200);
-            reading.body["participants"][0]["attributes"].clone()
-        }
-    }
-
-    impl Reading {
-        fn of(response: Response<Full<Bytes>>) -> Self {
-            let (head, body) = response.into_parts();
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            let body = runtime.block_on(body.collect()).unwrap().to_bytes();
-            let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
-            Self { status: head.status.as_u16(), headers: head.headers, body }
-        }
-
-        fn header(&self, name: &str) -> Option<&str> {
-            self.headers.get(name).map(|value| value.to_str().unwrap())
-        }
-
-        fn code(&self) -> (u16, &str) {
-            (self.status, self.body["code"].as_str().unwrap_or_default())
-        }
-    }
-
-    const ZERO: Duration = Duration::ZERO;
-
-    fn ms(ms: u64) -> Duration {
-        Duration::from_millis(ms)
-    }
-
-    /// Without a quota, for tests of anything else.
-    fn open() -> Desk {
-        Desk::new(&Simulator { quota: None, conversations: 3, ..Simulator::default() })
-    }
-
-    #[test]
-    fn a_write_is_accepted_with_an_empty_body_and_its_medium_echoes_the_attributes() {
-        let mut desk = open();
-        let body = r#" {"other": [1, {"a": null}], "attributes": {"tier": "gold", "na\u00efve": "\"q\""}} "#;
-        let reading = desk.send(("PATCH", &desk.write_path()), body, ZERO);
-        assert_eq!((reading.status, reading.body), (202, Value::Null));
-        assert_eq!(reading.headers.get("content-type"), None);
-        for medium in ["calls", "callbacks", "emails", "messages"] {
-            let path = desk.write_path().replace("conversations/", &format!("conversations/{medium}/"));
-            let reading = desk.send(("PATCH", &path), body, ZERO);
-            assert_eq!(reading.status, 202);
-            assert_eq!(reading.body, json!({"attributes": {"tier": "gold", "naïve": "\"q\""}}));
-            assert_eq!(reading.header("content-type"), Some("application/json"));
-        }
-    }
-
-    #[test]
-    fn a_body_that_is_no_flat_map_of_texts_is_refused_with_its_code() {
-        let null = "conversation.error.participant.attribute.null";
-        for (body, code, field) in [
-            ("", "bad.request", None),
-            ("{", "bad.request", None),
-            ("[]", "bad.request", None),
-            (r#"[{"a": "b"}]"#, "bad.request", None),
-            (r#"{"attributes": {"a": "b"}} x"#, "bad.request", None),
-            (r#"{"attributes": {"a": "b",}}"#, "bad.request", None),
-            ("\"attributes\"", "bad.request", None),
-            ("{}", null, Some("attributes")),
-            (r#"{"data": {"attributes": {"a": "b"}}}"#, null, Some("attributes")),
-            (r#"{"attributes": null}"#, null, Some("attributes")),
-            (r#"{"attributes": {"a": "b", "c": null}}"#, null, Some("attributes.c")),
-            (r#"{"attributes": "a"}"#, "invalid.value", Some("attributes")),
-            (r#"{"attributes": [{"a": "b"}]}"#, "invalid.value", Some("attributes")),
-            (r#"{"attributes": {"a": 1}}"#, "invalid.value", Some("attributes.a")),
-            (r#"{"attributes": {"a": -1.5}}"#, "invalid.value", Some("attributes.a")),
-            (r#"{"attributes": {"a": true}}"#, "invalid.value", Some("attributes.a")),
-            (r#"{"attributes": {"a": ["b"], "c": null}}"#, "invalid.value", Some("attributes.a")),
-            (r#"{"attributes": {"a": {"b": "c"}}}"#, "invalid.value", Some("attributes.a")),
-        ] {
-            let mut desk = open();
-            let reading = desk.send(("PATCH", &desk.write_path()), body, ZERO);
-            assert_eq!(reading.code(), (400, code), "{body}");
-            let details = field.map(|field| json!({"errorCode": code, "fieldName": field}));
-            assert_eq!(reading.body["details"], json!(details.into_iter().collect::<Vec<_>>()), "{body}");
-            assert_eq!(desk.attributes(ms(60_000)), json!({}), "nothing of {body} is applied");
-        }
-    }
-
-    #[test]
-    fn what_is_not_there_is_not_found() {
-        let mut desk = open();
-        let path = desk.write_path();
-        let [customer, other] = [0, 2].map(|i| desk.known[i].clone());
-        let stranger = "00000000-0000-4000-8000-000000000000";
-        let not_participant = "conversation.error.not.conversation.participant";
-        for (method, path, status, code, entity) in [
-            ("PATCH", path.replace(&customer.conversation_id, stranger), 404, "not.found", Some(stranger)),
-            ("PATCH", path.replace(&customer.participant_id, stranger), 404, not_participant, Some(stranger)),
-            ("PATCH", path.replace(&customer.participant_id, "p"), 404, not_participant, Some("p")),
-            (
-                "PATCH",
-                path.replace(&customer.participant_id, &other.participant_id),
-                404,
-                not_participant,
-                Some(other.participant_id.as_str()),
-            ),
-            ("GET", format!("/api/v2/conversations/{stranger}"), 404, "not.found", Some(stranger)),
-            ("PATCH", path.replace("/attributes", ""), 404, "not.found", None),
-            ("GET", "/".to_owned(), 404, "not.found", None),
-            ("PUT", path.clone(), 405, "method.not.allowed", None),
-        ] {
-            let reading = desk.send((method, &path), r#"{"attributes": {}}"#, ZERO);
-            assert_eq!(reading.code(), (status, code), "{method} {path}");
-            assert_eq!(reading.body["entityId"].as_str(), entity, "{method} {path}");
-        }
-    }
-
-    #[test]
-    fn the_first_fault_in_the_documented_order_is_the_answer() {
-        let mut desk = Desk::new(&Simulator {
-            quota: Some(crate::quota::FixedWindow { limit: 3.try_into().unwrap(), window: ms(1_000) }),
-            ..Simulator::default()
-        });
-        let path = desk.write_path().replace(&desk.known[0].participant_id.clone(), "nobody");
-        let token = desk.authorization.clone();
-        let text = [("authorization", token.as_str()), ("content-type", "text/plain")];
-        let json = [("authorization", token.as_str()), ("Content-Type", "Application/JSON; charset=utf-8")];
-        let malformed = Body::Whole(Bytes::from_static(b"{"));
-        for (headers, body, code) in [
-            (&text[1..], Body::TooLarge, (401, "authentication.required")),
-            (&text, Body::TooLarge, (415, "unsupported.media.type")),
-            (&json, Body::TooLarge, (413, "request.entity.too.large")),
-            (&json, malformed.clone(), (400, "bad.request")),
-            (&text, Body::TooLarge, (429, "too.many.requests.retry.after")),
-        ] {
-            assert_eq!(desk.send_with(("PATCH", &path), headers, &body, ZERO).code(), code);
-        }
-        assert_eq!(desk.send_with(("PATCH", &path), &json[..1], &malformed, ms(1_000)).code().0, 415, "without a type");
-    }
-
-    #[test]
-    fn no_token_and_a_wrong_token_are_told_apart() {
-        let mut desk = open();
-        let unknown = "Bearer 00000000-0000-4000-8000-000000000000";
-        let basic = desk.authorization.replace("Bearer", "Basic");
-        for (header, code) in [
-            (None, "authentication.required"),
-            (Some("Bearer"), "bad.credentials"),
-            (Some("Bearer "), "bad.credentials"),
-            (Some("Bearer x"), "bad.credentials"),
-            (Some(unknown), "bad.credentials"),
-            (Some(basic.as_str()), "bad.credentials"),
-        ] {
-            let headers: Vec<_> = header.map(|header| ("authorization", header)).into_iter().collect();
-            let path = desk.read_path();
-            let reading = desk.send_with(("GET", &path), &headers, &Body::Whole(Bytes::new()), ZERO);
-            assert_eq!(reading.code(), (401, code), "{header:?}");
-        }
-    }
-
-    #[test]
-    fn three_hundred_are_accepted_and_the_next_from_the_instant_that_the_refusal_names() {
-        let mut desk = Desk::new(&Simulator::default());
-        let path = desk.write_path();
-        let mut status = |at| desk.send(("PATCH", &path), r#"{"attributes": {}}"#, at);
-        for i in 0..300 {
-            assert_eq!(status(ms(5_000 + i * 10)).status, 202);
-        }
-        let refused = status(ms(22_001));
-        assert_eq!((refused.status, refused.header("retry-after")), (429, Some("43")));
-        let context = refused.header("inin-correlation-id").unwrap();
-        let text = format!(
-            "{{\"message\":\"Rate limit exceeded the maximum. Retry the request in [43] seconds\",\
-             \"code\":\"too.many.requests.retry.after\",\"status\":429,\"contextId\":\"{context}\",\
-             \"details\":[],\"errors\":[]}}"
-        );
-        assert_eq!(refused.body, serde_json::from_str::<Value>(&text).unwrap());
-        assert_eq!(Fault::Throttled { retry_after_s: 43 }.render(Id::parse(context).unwrap()).1, text.as_bytes());
-        assert_eq!(status(ms(64_999)).header("retry-after"), Some("1"));
-        assert_eq!(status(ms(65_000)).status, 202);
-        let counts = desk.api.truth().patches;
-        assert_eq!((counts.received, counts.accepted, counts.throttled), (303, 301, 2));
-    }
-
-    #[test]
-    fn each_token_has_a_quota_of_its_own_and_reads_count_too() {
-        let mut desk = Desk::new(&Simulator {
-            quota: Some(crate::quota::FixedWindow { limit: 1.try_into().unwrap(), window: ms(1_000) }),
-            ..Simulator::default()
-        });
-        let (read, write) = (desk.read_path(), desk.write_path());
-        assert_eq!(desk.send(("GET", &read), "", ZERO).status, 200);
-        assert_eq!(desk.send(("PATCH", &write), "{}", ZERO).status, 429);
-        let login = desk.login(&basic(CLIENT_ID, CLIENT_SECRET), "grant_type=client_credentials", ms(1));
-        desk.authorization = format!("Bearer {}", login.body["access_token"].as_str().unwrap());
-        assert_eq!(desk.send(("GET", &read), "", ms(2)).status, 200);
-    }
-
-    fn basic(client_id: &str, secret: &str) -> String {
-        format!("Basic {}", BASE64_STANDARD.encode(format!("{client_id}:{secret}")))
-    }
-
-    #[test]
-    fn a_login_gives_a_token_for_its_life() {
-        let mut desk = Desk::new(&Simulator { token_life: Duration::from_mins(5), ..Simulator::default() });
-        let reading = desk.login(&basic(CLIENT_ID, CLIENT_SECRET), "scope=x&grant_type=client_credentials", ms(1_000));
-        let token = reading.body["access_token"].as_str().unwrap();
-        assert_eq!(reading.body, json!({"access_token": token, "token_type": "bearer", "expires_in": 300}));
-        desk.authorization = format!("Bearer {token}");
-        let read = desk.read_path();
-        assert_eq!(desk.send(("GET", &read), "", ms(300_999)).status, 200);
-        assert_eq!(desk.send(("GET", &read), "", ms(301_000)).code(), (401, "bad.credentials"));
-        assert_eq!(desk.api.truth().logins.accepted, 1);
-    }
-
-    #[test]
-    fn a_login_is_refused_in_its_own_shape() {
-        let right = basic(CLIENT_ID, CLIENT_SECRET);
-        let grant = "grant_type=client_credentials";
-        for (authorization, form, status, error) in [
-            (basic(CLIENT_ID, "wrong"), grant, 401, "invalid_client"),
-            (basic("nobody", CLIENT_SECRET), grant, 401, "invalid_client"),
-            ("Basic !".to_owned(), grant, 401, "invalid_client"),
-            ("Bearer x".to_owned(), grant, 401, "invalid_client"),
-            (right.clone(), "grant_type=password", 400, "unsupported_grant_type"),
-            (right.clone(), "", 400, "invalid_request"),
-        ] {
-            let reading = open().login(&authorization, form, ZERO);
-            let description = reading.body["description"].as_str().unwrap();
-            assert_eq!(reading.status, status, "{authorization} {form}");
-            let whole = json!({"error": error, "description": description, "error_description": description});
-            assert_eq!(reading.body, whole, "{authorization} {form}");
-        }
-    }
-
-    #[test]
-    fn every_answer_has_a_correlation_id_of_its_own_and_error_bodies_repeat_it() {
-        let mut desk = open();
-        let mut seen = std::collections::BTreeSet::new();
-        for (method, path) in [("GET", "/"), ("PATCH", &desk.write_path()), ("GET", &desk.read_path()), ("POST", "/x")]
-        {
-            let reading = desk.send((method, path), "{}", ZERO);
-            let id = reading.header("inin-correlation-id").unwrap().to_owned();
-            if reading.status >= 400 {
-                assert_eq!(reading.body["contextId"], id.as_str());
-                assert_eq!(reading.body["status"], reading.status);
-                assert!(reading.body["message"].is_string() && reading.body["errors"].is_array());
-            }
-            assert!(seen.insert(id));
-        }
-    }
-
-    #[test]
-    fn a_message_with_parameters_is_filled_in() {
-        let mut desk = open();
-        let reading = desk.send(("GET", "/api/v2/conversations/c"), "", ZERO);
-        assert_eq!(reading.body["message"], "The conversation c does not exist.");
-        assert_eq!(reading.body["messageWithParams"], "The {entityName} {entityId} does not exist.");
-        assert_eq!(reading.body["messageParams"], json!({"entityId": "c", "entityName": "conversation"}));
-    }
-
-    #[test]
-    fn a_read_shows_a_write_from_the_visibility_delay_after_its_answer() {
-        let mut desk = open();
-        let path = desk.write_path();
-        desk.send(("PATCH", &path), r#"{"attributes": {"a": "1", "b": "1"}}"#, ms(1_000));
-        desk.send(("PATCH", &path), r#"{"attributes": {"b": "2", "b": "3"}}"#, ms(1_100));
-        for (at, expected) in [
-            (1_199, json!({})),
-            (1_200, json!({"a": "1", "b": "1"})),
-            (1_299, json!({"a": "1", "b": "1"})),
-            (1_300, json!({"a": "1", "b": "3"})),
-        ] {
-            assert_eq!(desk.attributes(ms(at)), expected, "{at}");
-        }
-    }
-
-    #[test]
-    fn a_read_shows_the_whole_conversation() {
-        let mut desk = open();
-        let reading = desk.send(("GET", &desk.read_path()), "", ZERO);
-        let participant = |i: usize| &desk.known[i].participant_id;
-        let expected = json!({
-            "id": desk.known[0].conversation_id,
-            "startTime": "1970-01-01T00:00:00.000Z",
-            "participants": [
-                {"id": participant(0), "purpose": "customer", "attributes": {}},
-                {"id": participant(1), "purpose": "agent", "attributes": {}},
-            ],
-        });
-        assert_eq!(reading.body, expected);
-    }
-
-    #[test]
-    fn a_body_of_the_largest_size_is_taken() {
-        let mut desk = open();
-        let path = desk.write_path();
-        let frame = r#"{"attributes": {"a": ""}}"#;
-        let body = frame.replace("\"\"", &format!("\"{}\"", "x".repeat(MAX_BODY - frame.len())));
-        assert_eq!(body.len(), MAX_BODY);
-        assert_eq!(desk.send(("PATCH", &path), &body, ZERO).status, 202);
-    }
-
-    #[test]
-    fn every_request_received_has_one_answer_in_the_account() {
-        let mut desk = Desk::new(&Simulator::default());
-        let (read, write) = (desk.read_path(), desk.write_path());
-        for i in 0..400 {
-            desk.send(("PATCH", &write), if i % 3 == 0 { "{" } else { r#"{"attributes": {}}"# }, ms(i));
-            desk.send(("GET", &read), "", ms(i));
-            desk.send(("DELETE", &read), "", ms(i));
-        }
-        let truth = desk.api.truth();
-        for counts in [truth.patches, truth.gets, truth.others] {
-            assert_eq!(counts.received, 400);
-            assert_eq!(counts.accepted + counts.throttled + counts.rejected + counts.reset, 400);
-        }
-        assert_eq!((truth.patches.accepted, truth.patches.rejected, truth.gets.accepted), (100, 50, 150));
-        assert_eq!(truth.others.rejected, 400);
-    }
-}
+mod tests;

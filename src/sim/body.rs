@@ -1,22 +1,22 @@
 //! Request bodies, checked apart from the state: the server's lock is not held meanwhile.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use hyper::StatusCode;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use super::fault::{Fault, LoginFault, to_json};
+use super::change::{Attributes, Change, Claims, Effect, Extent, fingerprint};
+use super::forum;
+use super::refusal::{LoginRefusal, Refusal, to_json};
 use super::route::{Call, Reply, Route};
 use crate::scenario::{CLIENT_ID, CLIENT_SECRET};
-
-/// A map of attributes. Owned, because an accepted one is kept.
-pub(super) type Attributes = BTreeMap<Box<str>, Box<str>>;
 
 /// A request's body as it came over the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(super) enum Body {
     Whole(Bytes),
     /// More than the API takes; not kept.
     TooLarge,
+    /// It did not arrive in time.
+    Late,
 }
 
 /// What a request without fault asks for, beside its path.
@@ -33,14 +35,17 @@ pub(super) enum Input {
     /// Nothing.
     Nothing,
     /// A change of attributes.
-    Attributes {
-        /// The new values.
-        attributes: Attributes,
-        /// The body of the answer.
-        answer: Vec<u8>,
+    Change(Change),
+    /// A change of the participant itself.
+    Participant {
+        /// Whether it ends the call.
+        hangs_up: bool,
     },
-    /// A token for the right client.
-    Login,
+    /// A token for this client, counted from 0.
+    Login {
+        /// Which.
+        client: u32,
+    },
 }
 
 /// The request body of a write, and the answer's body where there is one.
@@ -49,27 +54,91 @@ struct Echo<'a> {
     attributes: &'a Attributes,
 }
 
-impl Input {
-    /// Checks what can be checked without the state.
-    pub(super) fn read(call: &Call<'_>, body: &Body) -> Result<Self, Fault> {
-        match call.route {
-            Route::Unknown => Err(Fault::UnknownPath),
-            Route::WrongMethod { allow } => Err(Fault::WrongMethod { allow }),
-            Route::Conversation { .. } => Ok(Self::Nothing),
-            Route::Login => login(call, body).map(|()| Self::Login).map_err(Fault::Login),
-            Route::Attributes { reply, .. } => {
-                if !is_media_type(call.content_type, "application/json") {
-                    return Err(Fault::ContentType);
-                }
-                let Body::Whole(body) = body else { return Err(Fault::TooLarge) };
-                let attributes = attributes(body)?;
-                let answer = match reply {
-                    Reply::Empty => Vec::new(),
-                    Reply::Echo => to_json(&Echo { attributes: &attributes }),
-                };
-                Ok(Self::Attributes { attributes, answer })
-            }
+impl Body {
+    /// Its length in bytes, as far as it was kept.
+    pub(super) fn length(&self) -> usize {
+        match self {
+            Self::Whole(bytes) => bytes.len(),
+            Self::TooLarge | Self::Late => 0,
         }
+    }
+
+    /// All of it, where it came.
+    pub(super) fn whole(&self) -> Result<&Bytes, Refusal> {
+        match self {
+            Self::Whole(bytes) => Ok(bytes),
+            Self::TooLarge => Err(Refusal::TooLarge),
+            Self::Late => Err(Refusal::Timeout),
+        }
+    }
+}
+
+impl Input {
+    /// Checks what can be checked without the state; the login knows so many clients.
+    pub(super) fn read(call: &Call<'_>, body: &Body, clients: u32) -> Result<Self, Refusal> {
+        match call.route {
+            Route::Unknown => Err(Refusal::UnknownPath),
+            Route::WrongMethod { allow } => Err(Refusal::WrongMethod { allow }),
+            Route::Conversation { .. } | Route::Limits { .. } | Route::Inspect(_) => Ok(Self::Nothing),
+            Route::Login => login(call, body, clients).map(|client| Self::Login { client }).map_err(Refusal::Login),
+            Route::Forum { form, .. } => forum::read(form, call, body.whole()?).map(Self::Change),
+            Route::Participant { .. } => participant(json_body(call, body)?),
+            Route::Attributes { reply, .. } => documented(reply, json_body(call, body)?).map(Self::Change),
+        }
+    }
+
+    /// The number of attributes that it changes.
+    pub(super) fn attributes(&self) -> usize {
+        match self {
+            Self::Change(change) => change.attributes.len(),
+            Self::Nothing | Self::Participant { .. } | Self::Login { .. } => 0,
+        }
+    }
+}
+
+/// The body of a request that must be JSON.
+fn json_body<'a>(call: &Call<'_>, body: &'a Body) -> Result<&'a [u8], Refusal> {
+    if !is_media_type(call.content_type, "application/json") {
+        return Err(Refusal::ContentType);
+    }
+    Ok(body.whole()?)
+}
+
+/// A documented change of attributes.
+fn documented(reply: Reply, body: &[u8]) -> Result<Change, Refusal> {
+    let attributes = attributes(body)?;
+    let answer = match reply {
+        Reply::Empty => Vec::new(),
+        Reply::Echo => to_json(&Echo { attributes: &attributes }),
+    };
+    Ok(Change {
+        attributes,
+        extent: Extent::Merge,
+        claims: Claims::default(),
+        effect: Effect::Applied,
+        status: StatusCode::ACCEPTED,
+        body: answer,
+        fingerprint: fingerprint(body),
+    })
+}
+
+/// A documented change of the participant itself. Fields that it does not have are ignored, as the API does.
+fn participant(body: &[u8]) -> Result<Input, Refusal> {
+    let malformed = |error: serde_json::Error| Refusal::Malformed { reason: error.to_string() };
+    let fields: Map<String, Value> = serde_json::from_slice(body).map_err(malformed)?;
+    let given = |field| fields.get(field).filter(|value| !value.is_null());
+    for field in ["recording", "muted", "confined", "held", "wrapupSkipped"] {
+        if given(field).is_some_and(|value| !value.is_boolean()) {
+            return Err(Refusal::Value { field });
+        }
+    }
+    if given("wrapup").is_some_and(|value| !value.is_object()) {
+        return Err(Refusal::Value { field: "wrapup" });
+    }
+    match given("state") {
+        None => Ok(Input::Participant { hangs_up: false }),
+        Some(Value::String(state)) => Ok(Input::Participant { hangs_up: state == "disconnected" }),
+        Some(_) => Err(Refusal::Value { field: "state" }),
     }
 }
 
@@ -82,21 +151,34 @@ fn is_media_type(header: Option<&[u8]>, name: &str) -> bool {
     header.is_some_and(name_of)
 }
 
-fn login(call: &Call<'_>, body: &Body) -> Result<(), LoginFault> {
+/// The number of the client that asks for a token.
+fn login(call: &Call<'_>, body: &Body, clients: u32) -> Result<u32, LoginRefusal> {
     let credentials = call
         .authorization
         .and_then(|header| scheme(header, "basic"))
-        .and_then(|encoded| BASE64_STANDARD.decode(encoded).ok());
-    let known = [CLIENT_ID, CLIENT_SECRET].join(":");
-    if credentials.is_none_or(|credentials| credentials != known.as_bytes()) {
-        return Err(LoginFault::Client);
-    }
+        .and_then(|encoded| BASE64_STANDARD.decode(encoded).ok())
+        .and_then(|credentials| String::from_utf8(credentials).ok())
+        .ok_or(LoginRefusal::Client)?;
+    let client = credentials
+        .split_once(':')
+        .filter(|(_, secret)| *secret == CLIENT_SECRET)
+        .and_then(|(id, _)| client_number(id))
+        .filter(|number| *number < clients)
+        .ok_or(LoginRefusal::Client)?;
     let form = is_media_type(call.content_type, "application/x-www-form-urlencoded");
-    let Body::Whole(body) = body else { return Err(LoginFault::Form) };
+    let Body::Whole(body) = body else { return Err(LoginRefusal::Form) };
     match form_urlencoded::parse(body).find(|(name, _)| form && name == "grant_type") {
-        Some((_, grant)) if grant == "client_credentials" => Ok(()),
-        Some(_) => Err(LoginFault::Grant),
-        None => Err(LoginFault::Form),
+        Some((_, grant)) if grant == "client_credentials" => Ok(client),
+        Some(_) => Err(LoginRefusal::Grant),
+        None => Err(LoginRefusal::Form),
+    }
+}
+
+/// The number of a client, from 0: the first bears the plain name, the others the name with `-2` and so on.
+fn client_number(id: &str) -> Option<u32> {
+    match id.strip_prefix(CLIENT_ID)? {
+        "" => Some(0),
+        rest => rest.strip_prefix('-')?.parse::<u32>().ok().filter(|number| *number >= 2).map(|number| number - 1),
     }
 }
 
@@ -107,19 +189,19 @@ pub(super) fn scheme<'a>(header: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
     name.eq_ignore_ascii_case(scheme.as_bytes()).then(|| rest.trim_ascii())
 }
 
-fn attributes(body: &[u8]) -> Result<Attributes, Fault> {
-    let malformed = |error: serde_json::Error| Fault::Malformed { reason: error.to_string() };
+fn attributes(body: &[u8]) -> Result<Attributes, Refusal> {
+    let malformed = |error: serde_json::Error| Refusal::Malformed { reason: error.to_string() };
     let mut json = serde_json::Deserializer::from_slice(body);
     let map = json.deserialize_map(Envelope).map_err(malformed)?;
     json.end().map_err(malformed)?;
     let map = match map {
         Field::Right(map) => map,
-        Field::Null => return Err(Fault::Null { field: "attributes".to_owned() }),
-        Field::Wrong => return Err(Fault::Type { field: "attributes".to_owned() }),
+        Field::Null => return Err(Refusal::Null { field: "attributes".to_owned() }),
+        Field::Wrong => return Err(Refusal::Type { field: "attributes".to_owned() }),
     };
     if let Some((key, null)) = map.wrong {
         let field = format!("attributes.{key}");
-        return Err(if null { Fault::Null { field } } else { Fault::Type { field } });
+        return Err(if null { Refusal::Null { field } } else { Refusal::Type { field } });
     }
     Ok(map.texts)
 }

@@ -1,30 +1,72 @@
-//! Conversations with their participants, and when a write becomes visible.
+//! Conversations with their participants, and how they change over time.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::body::Attributes;
-use super::fault::{Fault, to_json};
+use super::change::{Attributes, Change, Claims, Extent, State};
 use super::id::Id;
-use crate::scenario::population;
+use super::participant::{Accepted, Participant};
+use super::refusal::{Refusal, to_json};
+use super::route::Whom;
+use crate::scenario::{Course, Dialect, Life, Simulator, population};
 
 /// All conversations.
 #[derive(Debug)]
 pub(super) struct Conversations {
-    /// When all of them started.
-    started: String,
-    participants: HashMap<Id, Vec<Participant>>,
+    dialect: Dialect,
+    /// For so long after a conversation was connected its participants are not known everywhere.
+    known_after: Duration,
+    /// When the server started, and all conversations with it.
+    started: SystemTime,
+    start_time: String,
+    by_id: HashMap<Id, Conversation>,
+    /// The conversation of each participant, for the forum's path without one; empty in other dialects.
+    of_participant: HashMap<Id, Id>,
 }
 
 #[derive(Debug)]
-struct Participant {
-    id: Id,
-    role: &'static str,
-    visible: Attributes,
-    /// Writes that are accepted and not yet visible, by the instant at which each will be.
-    pending: VecDeque<(Duration, Attributes)>,
+struct Conversation {
+    participants: Vec<Participant>,
+    /// `None` when it is connected from start to end.
+    course: Option<Course>,
+    /// A read has brought it from draft to alerting.
+    is_active: bool,
+    /// When somebody hung up.
+    hung_up: Option<Duration>,
+}
+
+/// How a write that was accepted is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Application {
+    /// A read shows it from this instant on; `None` for never.
+    pub(super) visible_at: Option<Duration>,
+    /// It is undone so long after.
+    pub(super) undone_after: Option<Duration>,
+    /// It replaces the whole map by what its writer could have read, with its own changes.
+    pub(super) replaces: bool,
+    pub(super) repetition: Repetition,
+}
+
+/// What it matters that a write repeats an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repetition {
+    /// Nothing, for all writes.
+    Ignored,
+    /// Nothing for this one, which later ones may repeat.
+    Remembered,
+    /// It grows a counter.
+    Counted,
+}
+
+/// What a read shows of the attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Freshness {
+    /// What is visible.
+    Current,
+    /// What was visible before the last change.
+    Stale,
 }
 
 /// The answer to a read.
@@ -33,6 +75,8 @@ struct Participant {
 struct View<'a> {
     id: Id,
     start_time: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_time: Option<String>,
     participants: Vec<ParticipantView<'a>>,
 }
 
@@ -40,84 +84,187 @@ struct View<'a> {
 struct ParticipantView<'a> {
     id: Id,
     purpose: &'static str,
+    #[serde(flatten)]
+    standing: Option<Standing>,
     attributes: &'a Attributes,
 }
 
+/// What the forum's payloads speak of beside the attributes.
+#[derive(Serialize)]
+struct Standing {
+    r#type: &'static str,
+    state: &'static str,
+    version: u64,
+}
+
 impl Conversations {
-    /// The population of this seed, without attributes. All conversations start at `started` and never end.
-    pub(super) fn new(seed: u64, count: u32, started: SystemTime) -> Self {
+    /// The population of this configuration, without attributes. All conversations start at `started`.
+    pub(super) fn new(config: &Simulator, started: SystemTime) -> Self {
         let own = |id: &str| Id::parse(id).expect("the population has UUIDs for ids");
-        let mut participants: HashMap<Id, Vec<Participant>> =
-            HashMap::with_capacity(usize::try_from(count).unwrap_or(usize::MAX));
-        for participant in population(seed, count) {
-            participants.entry(own(&participant.conversation_id)).or_insert_with(|| Vec::with_capacity(2)).push(
-                Participant {
-                    id: own(&participant.participant_id),
-                    role: participant.role,
-                    visible: Attributes::new(),
-                    pending: VecDeque::new(),
-                },
-            );
+        let keeps_previous = config.faults.stale_read.share.get() > 0.0;
+        let mut all = Self {
+            dialect: config.dialect,
+            known_after: config.life.map_or(Duration::ZERO, |life| life.known_after),
+            started,
+            start_time: humantime::format_rfc3339_millis(started).to_string(),
+            by_id: HashMap::with_capacity(usize::try_from(config.conversations).unwrap_or(usize::MAX)),
+            of_participant: HashMap::new(),
+        };
+        for known in population(config) {
+            let (id, conversation) = (own(&known.participant_id), own(&known.conversation_id));
+            if config.dialect == Dialect::Forum {
+                all.of_participant.insert(id, conversation);
+            }
+            let course = |life: Life| life.course(config.seed, known.conversation);
+            let fresh = || Conversation {
+                participants: Vec::with_capacity(2),
+                course: config.life.and_then(course),
+                is_active: false,
+                hung_up: None,
+            };
+            let conversation = all.by_id.entry(conversation).or_insert_with(fresh);
+            conversation.participants.push(Participant::new(id, known.actual, keeps_previous));
         }
-        Self { started: humantime::format_rfc3339_millis(started).to_string(), participants }
+        all
     }
 
-    /// Accepts a write that becomes visible at `visible_at`.
-    pub(super) fn write(
-        &mut self,
-        (conversation, participant): (&str, &str),
-        attributes: Attributes,
-        now: Duration,
-        visible_at: Duration,
-    ) -> Result<(), Fault> {
-        let (_, participants) = self.find(conversation)?;
-        let participant = Id::parse(participant)
-            .and_then(|id| participants.iter_mut().find(|known| known.id == id))
-            .ok_or_else(|| Fault::UnknownParticipant { id: participant.to_owned() })?;
-        participant.write(attributes, visible_at);
-        // Here too, so that what waits to become visible stays bounded when nobody reads.
-        participant.settle(now);
+    /// Checks a write against the state at `now`.
+    pub(super) fn check(&mut self, whom: Whom<'_>, claims: &Claims, now: Duration) -> Result<(), Refusal> {
+        let (dialect, known_after) = (self.dialect, self.known_after);
+        let (_, conversation) = self.find(whom)?;
+        let state = conversation.state(now);
+        // A conversation that was connected from the start has long been known.
+        let known_from = conversation.course.map(|course| course.connected.saturating_add(known_after));
+        let participant = conversation.participant(whom)?;
+        if dialect == Dialect::Documented {
+            // What becomes of a write before or after the call is not documented: it is taken like any other.
+            return Ok(());
+        }
+        let is_unknown = claims.known && known_from.is_some_and(|known_from| now < known_from);
+        if state == State::Draft || is_unknown {
+            return Err(Refusal::unknown_participant(whom.participant));
+        }
+        if state == State::Terminated {
+            return Err(Refusal::Conflict { reason: "the participant has left the conversation".to_owned() });
+        }
+        if claims.role.is_some_and(|role| role != participant.role) {
+            return Err(Refusal::field("type", "does not match the participant's role"));
+        }
+        if let Some(claimed) = claims.state.filter(|claimed| *claimed != state) {
+            let reason = format!("the state is {}, not {}", state.name(), claimed.name());
+            return Err(Refusal::Conflict { reason });
+        }
+        let version = participant.version;
+        if let Some(claimed) = claims.version.filter(|claimed| *claimed != version) {
+            return Err(Refusal::Conflict { reason: format!("the version is {version}, not {claimed}") });
+        }
         Ok(())
     }
 
-    /// The JSON of a conversation as it is visible at `now`.
-    pub(super) fn read(&mut self, conversation: &str, now: Duration) -> Result<Vec<u8>, Fault> {
-        // A field of its own is borrowed beside the participants.
-        let started = std::mem::take(&mut self.started);
-        let json = self.find(conversation).map(|(id, participants)| {
-            for participant in participants.iter_mut() {
-                participant.settle(now);
-            }
-            let participants = participants
-                .iter()
-                .map(|known| ParticipantView { id: known.id, purpose: known.role, attributes: &known.visible })
-                .collect();
-            to_json(&View { id, start_time: &started, participants })
-        });
-        self.started = started;
-        json
+    /// Applies a write that [`check`](Self::check) let pass; whether it was counted as a repetition.
+    pub(super) fn apply(
+        &mut self,
+        whom: Whom<'_>,
+        change: Change,
+        how: &Application,
+        now: Duration,
+    ) -> Result<bool, Refusal> {
+        let (_, conversation) = self.find(whom)?;
+        let participant = conversation.participant(whom)?;
+        // Here too, so that what waits to become visible stays bounded when nobody reads.
+        participant.settle(now);
+        let Application { visible_at, undone_after, replaces, repetition } = *how;
+        let repeats = repetition != Repetition::Ignored && participant.repeats(change.fingerprint);
+        let is_counted = repeats && repetition == Repetition::Counted;
+        // What is never applied changes nothing, not even the version.
+        let Some(visible_at) = visible_at else { return Ok(false) };
+        let Change { mut attributes, mut extent, .. } = change;
+        if replaces {
+            let mut whole = participant.visible().clone();
+            whole.append(&mut attributes);
+            (attributes, extent) = (whole, Extent::Replace);
+        }
+        participant.write(Accepted { attributes, extent, visible_at, undone_after });
+        if is_counted {
+            participant.count(visible_at);
+        }
+        Ok(is_counted)
     }
 
-    fn find(&mut self, conversation: &str) -> Result<(Id, &mut Vec<Participant>), Fault> {
-        Id::parse(conversation)
-            .and_then(|id| Some((id, self.participants.get_mut(&id)?)))
-            .ok_or_else(|| Fault::UnknownConversation { id: conversation.to_owned() })
+    /// Ends the call of a participant.
+    pub(super) fn hang_up(&mut self, whom: Whom<'_>, now: Duration) -> Result<(), Refusal> {
+        let (_, conversation) = self.find(whom)?;
+        conversation.participant(whom)?;
+        conversation.hung_up.get_or_insert(now);
+        Ok(())
+    }
+
+    /// Whether the participant is there.
+    pub(super) fn know(&mut self, whom: Whom<'_>) -> Result<(), Refusal> {
+        self.find(whom)?.1.participant(whom).map(|_| ())
+    }
+
+    /// The JSON of a conversation as it is visible at `now`.
+    pub(super) fn read(&mut self, id: &str, freshness: Freshness, now: Duration) -> Result<Vec<u8>, Refusal> {
+        let is_forum = self.dialect == Dialect::Forum;
+        let known = Id::parse(id).and_then(|id| Some((id, self.by_id.get_mut(&id)?)));
+        let Some((id, conversation)) = known else {
+            return Err(Refusal::UnknownConversation { id: id.to_owned() });
+        };
+        let state = conversation.state(now);
+        conversation.is_active |= is_forum;
+        let ended = conversation.ended().filter(|ended| *ended <= now);
+        for participant in &mut conversation.participants {
+            participant.settle(now);
+        }
+        let view = |known: &'_ Participant| -> Option<Standing> {
+            let (r#type, state, version) = (known.role.type_name(), state.name(), known.version);
+            is_forum.then_some(Standing { r#type, state, version })
+        };
+        let participants = conversation.participants.iter().map(|known| ParticipantView {
+            id: known.id,
+            purpose: known.role.name(),
+            standing: view(known),
+            attributes: if freshness == Freshness::Stale { known.previous() } else { known.visible() },
+        });
+        let end_time = ended.and_then(|ended| self.started.checked_add(ended));
+        let end_time = end_time.map(|at| humantime::format_rfc3339_millis(at).to_string());
+        Ok(to_json(&View { id, start_time: &self.start_time, end_time, participants: participants.collect() }))
+    }
+
+    fn find(&mut self, whom: Whom<'_>) -> Result<(Id, &mut Conversation), Refusal> {
+        let id = match whom.conversation {
+            Some(text) => Id::parse(text),
+            None => Id::parse(whom.participant).and_then(|id| self.of_participant.get(&id).copied()),
+        };
+        id.and_then(|id| Some((id, self.by_id.get_mut(&id)?))).ok_or_else(|| match whom.conversation {
+            Some(text) => Refusal::UnknownConversation { id: text.to_owned() },
+            None => Refusal::unknown_participant(whom.participant),
+        })
     }
 }
 
-impl Participant {
-    /// Latencies differ, so an earlier request may be answered later: writes are kept in the order of their answers.
-    fn write(&mut self, attributes: Attributes, visible_at: Duration) {
-        let place = self.pending.partition_point(|(at, _)| *at <= visible_at);
-        self.pending.insert(place, (visible_at, attributes));
+impl Conversation {
+    fn participant(&mut self, whom: Whom<'_>) -> Result<&mut Participant, Refusal> {
+        Id::parse(whom.participant)
+            .and_then(|id| self.participants.iter_mut().find(|known| known.id == id))
+            .ok_or_else(|| Refusal::unknown_participant(whom.participant))
     }
 
-    /// Merges all writes that are visible by now, key by key.
-    fn settle(&mut self, now: Duration) {
-        while self.pending.front().is_some_and(|(at, _)| *at <= now)
-            && let Some((_, attributes)) = self.pending.pop_front()
-        {
-            self.visible.extend(attributes);
+    /// When it is over, or will be; `None` for never.
+    fn ended(&self) -> Option<Duration> {
+        let terminated = self.course.and_then(|course| course.terminated);
+        self.hung_up.into_iter().chain(terminated).min()
+    }
+
+    fn state(&self, now: Duration) -> State {
+        if self.ended().is_some_and(|ended| ended <= now) {
+            return State::Terminated;
+        }
+        match self.course {
+            Some(course) if now < course.alerting && !self.is_active => State::Draft,
+            Some(course) if now < course.connected => State::Alerting,
+            _ => State::Connected,
         }
     }
 }
@@ -125,45 +272,69 @@ impl Participant {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::{Participant as Known, Span};
+    use crate::units::Share;
 
-    const fn ms(ms: u64) -> Duration {
-        Duration::from_millis(ms)
+    const fn s(s: u64) -> Duration {
+        Duration::from_secs(s)
     }
 
-    fn participant() -> Participant {
-        Participant {
-            id: Id::parse("00000000-0000-4000-8000-000000000000").unwrap(),
-            role: "agent",
-            visible: Attributes::new(),
-            pending: VecDeque::new(),
-        }
+    /// A draft for 2 s, alerting for 3 s, connected for 10 s.
+    fn living(dialect: Dialect) -> (Conversations, Known) {
+        let always = |time| Span { min: time, max: time };
+        let life = Life {
+            share: Share::new(1.0).unwrap(),
+            draft: always(s(2)),
+            alerting: always(s(3)),
+            connected: Some(always(s(10))),
+            known_after: s(1),
+        };
+        let config = Simulator { dialect, life: Some(life), conversations: 1, ..Simulator::default() };
+        let known = population(&config).next().unwrap();
+        (Conversations::new(&config, SystemTime::UNIX_EPOCH), known)
     }
 
-    fn write(participant: &mut Participant, entries: &[(&str, &str)], at: u64) {
-        participant.write(entries.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(), ms(at));
+    fn whom(known: &Known) -> Whom<'_> {
+        Whom { conversation: Some(&known.conversation_id), participant: &known.participant_id }
     }
 
-    fn visible(participant: &mut Participant, at: u64) -> String {
-        participant.settle(ms(at));
-        participant.visible.iter().fold(String::new(), |text, (key, value)| text + key + "=" + value + " ")
+    fn status(result: Result<(), Refusal>) -> u16 {
+        result.map_or_else(|refusal| refusal.status().as_u16(), |()| 200)
     }
 
     #[test]
-    fn a_write_is_visible_from_its_instant_and_not_before() {
-        let mut participant = participant();
-        write(&mut participant, &[("a", "1")], 100);
-        assert_eq!(visible(&mut participant, 99), "");
-        assert_eq!(visible(&mut participant, 100), "a=1 ");
+    fn a_forum_write_meets_the_state_of_its_instant() {
+        let (mut all, known) = living(Dialect::Forum);
+        let mut write = |claims: Claims, at| status(all.check(whom(&known), &claims, s(at)));
+        let plain = Claims::default();
+        assert_eq!([0, 1, 2, 5, 14, 15].map(|at| write(plain, at)), [404, 404, 200, 200, 200, 409]);
+        let known_only = Claims { known: true, ..plain };
+        assert_eq!([2, 5, 6, 15].map(|at| write(known_only, at)), [404, 404, 200, 409]);
+        let connected = Claims { state: Some(State::Connected), ..plain };
+        assert_eq!([2, 5].map(|at| write(connected, at)), [409, 200]);
+        let versions = [1, 2].map(|version| write(Claims { version: Some(version), ..plain }, 6));
+        assert_eq!(versions, [200, 409]);
     }
 
     #[test]
-    fn writes_merge_per_key_in_the_order_of_their_answers() {
-        let mut participant = participant();
-        write(&mut participant, &[("a", "late"), ("b", "1")], 300);
-        write(&mut participant, &[("a", "early"), ("c", "1")], 200);
-        write(&mut participant, &[("c", "2")], 200);
-        assert_eq!(visible(&mut participant, 200), "a=early c=2 ");
-        assert_eq!(visible(&mut participant, 300), "a=late b=1 c=2 ");
-        assert!(participant.pending.is_empty());
+    fn a_read_makes_a_draft_active() {
+        let (mut all, known) = living(Dialect::Forum);
+        let before = String::from_utf8(all.read(&known.conversation_id, Freshness::Current, s(1)).unwrap()).unwrap();
+        assert!(before.contains(r#""state":"draft","version":1"#), "{before}");
+        assert_eq!(status(all.check(whom(&known), &Claims::default(), s(1))), 200);
+    }
+
+    #[test]
+    fn a_documented_write_is_taken_in_every_state_and_the_end_is_shown() {
+        let (mut all, known) = living(Dialect::Documented);
+        let write = |all: &mut Conversations, at| status(all.check(whom(&known), &Claims::default(), s(at)));
+        assert_eq!([0, 3, 6, 20].map(|at| write(&mut all, at)), [200; 4]);
+        let view = |all: &mut Conversations, at| {
+            String::from_utf8(all.read(&known.conversation_id, Freshness::Current, s(at)).unwrap()).unwrap()
+        };
+        assert!(!view(&mut all, 14).contains("endTime"));
+        assert!(view(&mut all, 15).contains(r#""endTime":"1970-01-01T00:00:15.000Z""#), "{}", view(&mut all, 15));
+        all.hang_up(whom(&known), s(7)).unwrap();
+        assert!(view(&mut all, 8).contains("00:00:07.000Z"));
     }
 }

@@ -6,18 +6,16 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 
-use super::api::Api;
-use super::chance::Chance;
 use super::shared::Shared;
 use super::truth::Truth;
 use super::worker;
-use crate::scenario::Simulator;
+use crate::scenario::{STATIC_TOKEN, Simulator};
 
 /// Connections that the kernel holds until they are accepted. A load test may open thousands at once, and a connection
 /// that finds the queue full is tried again a second later: that would be measured as the server's latency.
@@ -54,7 +52,6 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    token: String,
     shared: Arc<Shared>,
     /// Dropping it ends the accept loop, and that all threads.
     stop: Option<oneshot::Sender<()>>,
@@ -73,13 +70,10 @@ pub struct Server {
 pub fn start(config: &Simulator, address: SocketAddr, threads: NonZeroUsize) -> Result<Server, Error> {
     let listen = |source| Error::Listen { address, source };
     let socket = bind(address).map_err(listen)?;
-    let api = Api::new(config, SystemTime::now());
-    let token = api.ready_token().to_string();
-    let shared = Arc::new(Shared::new(api, Chance::new(config), threads.get()));
+    let shared = Arc::new(Shared::new(config, threads.get()));
     let (stop, stopped) = oneshot::channel();
     let mut server = Server {
         address: socket.local_addr().map_err(listen)?,
-        token,
         shared: Arc::clone(&shared),
         stop: Some(stop),
         threads: Vec::with_capacity(threads.get()),
@@ -119,8 +113,8 @@ impl Server {
 
     /// A token that is valid without a login and never expires. It has a quota like any other.
     #[must_use]
-    pub fn token(&self) -> &str {
-        &self.token
+    pub fn token(&self) -> &'static str {
+        STATIC_TOKEN
     }
 
     /// The account of all requests so far; after [`stop`](Self::stop) it is final.

@@ -2,10 +2,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
 
 use super::api::Api;
 use super::chance::Chance;
+use super::refusal::to_json;
+use crate::scenario::Simulator;
 
 /// What all threads share.
 #[derive(Debug)]
@@ -15,6 +19,9 @@ pub(super) struct Shared {
     /// across an await.
     api: Mutex<Api>,
     pub(super) chance: Chance,
+    pub(super) config: Simulator,
+    /// The configuration as JSON.
+    pub(super) shown: Bytes,
     /// The server's start: instants count from here.
     pub(super) epoch: Instant,
     /// Busy time of each thread in nanoseconds, written by that thread alone.
@@ -22,9 +29,15 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(api: Api, chance: Chance, threads: usize) -> Self {
-        let busy = (0..threads).map(|_| AtomicU64::new(0)).collect();
-        Self { api: Mutex::new(api), chance, epoch: Instant::now(), busy }
+    pub(super) fn new(config: &Simulator, threads: usize) -> Self {
+        Self {
+            api: Mutex::new(Api::new(config, SystemTime::now())),
+            chance: Chance::new(config),
+            config: config.clone(),
+            shown: to_json(&config.shown()).into(),
+            epoch: Instant::now(),
+            busy: (0..threads).map(|_| AtomicU64::new(0)).collect(),
+        }
     }
 
     pub(super) fn api(&self) -> MutexGuard<'_, Api> {
@@ -32,8 +45,18 @@ impl Shared {
         self.api.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Hands the state to `f`, with an instant that no earlier call had a later one than.
+    pub(super) fn with_api<T>(&self, f: impl FnOnce(&mut Api, Duration) -> T) -> T {
+        let mut api = self.api();
+        let now = self.now();
+        f(&mut api, now)
+    }
+
+    /// The time since the start in whole microseconds: the truth tells instants in them, and so tells the very instants
+    /// that quotas and states were judged at.
     pub(super) fn now(&self) -> Duration {
-        self.epoch.elapsed()
+        let elapsed = self.epoch.elapsed();
+        Duration::new(elapsed.as_secs(), elapsed.subsec_micros() * 1_000)
     }
 
     /// The time that each thread ran or waited for a core, as it was last made known.

@@ -5,6 +5,8 @@
 pub(super) enum Kind {
     /// Method PATCH, whatever the path.
     Patch,
+    /// Method PUT, whatever the path.
+    Put,
     /// Method GET, whatever the path.
     Get,
     /// `POST /oauth/token`.
@@ -26,11 +28,13 @@ pub struct Truth {
     pub connections: u64,
     /// Requests with the method PATCH, whatever their path.
     pub patches: Counts,
+    /// Requests with the method PUT, whatever their path.
+    pub puts: Counts,
     /// Requests with the method GET, whatever their path.
     pub gets: Counts,
     /// Logins: `POST /oauth/token`.
     pub logins: Counts,
-    /// Any other request.
+    /// Any other request, but those that look into the simulator itself (`/_sim/`): they are no part of the account.
     pub others: Counts,
 }
 
@@ -43,12 +47,21 @@ pub struct Counts {
     pub accepted: u64,
     /// Answered with 429.
     pub throttled: u64,
-    /// Answered with any other status of 400 or above.
+    /// Answered with any other status from 400 to 499.
     pub rejected: u64,
+    /// Answered with a status of 500 or above: an injected fault.
+    pub failed: u64,
     /// Connections reset instead of an answer; the request was read and not applied, but counted by the quota.
     pub reset: u64,
     /// Answers and resets that a stall held back; each is also counted as what it is.
     pub stalled: u64,
+}
+
+impl Kind {
+    /// Whether latency and drawn faults apply.
+    pub(super) fn is_faulty(self) -> bool {
+        matches!(self, Self::Patch | Self::Put | Self::Get)
+    }
 }
 
 impl Truth {
@@ -56,6 +69,7 @@ impl Truth {
     pub(super) fn of(&mut self, kind: Kind) -> &mut Counts {
         match kind {
             Kind::Patch => &mut self.patches,
+            Kind::Put => &mut self.puts,
             Kind::Get => &mut self.gets,
             Kind::Login => &mut self.logins,
             Kind::Other => &mut self.others,

@@ -27,6 +27,19 @@ impl Share {
     pub fn get(self) -> f64 {
         self.0
     }
+
+    /// So much of `whole`, rounded to the nearest whole number.
+    #[must_use]
+    pub fn of(self, whole: u64) -> u64 {
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share of a count is from 0 to the count; beyond 2^53 it is rounded further"
+        )]
+        let part = (self.0 * whole as f64).round() as u64;
+        part.min(whole)
+    }
 }
 
 impl FromStr for Share {

@@ -8,11 +8,10 @@ use csv::{ByteRecord, ReaderBuilder};
 
 use super::tree::{Field, Table, is_name};
 use crate::scenario::template::OPERATION_NAMES;
-use crate::scenario::{Data, Endpoint, Mistake, Pick, Rows, population};
+use crate::scenario::{Data, Endpoint, Mistake, Participant, Pick, Role, Rows, population};
 
 const KEYS: [&str; 4] = ["file", "from", "role", "pick"];
-const POPULATION: [&str; 3] = ["conversation_id", "participant_id", "role"];
-const ROLES: [(&str, &str); 2] = [("customer", "customer"), ("agent", "agent")];
+const ROLES: [(&str, Role); 2] = [("customer", Role::Customer), ("agent", Role::Agent)];
 
 /// Mistakes of one data file that are told one by one.
 const MOST_MISTAKES: usize = 10;
@@ -88,10 +87,10 @@ fn population_rows(table: &Table<'_>, from: &Field<'_>, endpoint: Option<&Endpoi
         from.mistake("is `simulator`, but the target is another server; write file = \"rows.csv\"");
         return None;
     };
-    let mut rows = Rows::new(POPULATION.map(str::to_owned).to_vec());
-    for participant in population(simulator.seed, simulator.conversations) {
+    let mut rows = Rows::new(Participant::COLUMNS.map(str::to_owned).to_vec());
+    for participant in population(simulator) {
         if role.is_none_or(|role| role == participant.role) {
-            rows.push([&*participant.conversation_id, &*participant.participant_id, participant.role]);
+            rows.push(participant.cells());
         }
     }
     Some(rows)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::tree::{Field, Table};
 use crate::pace::{Stage, Stages};
-use crate::scenario::{Connections, Limit, LimitKey, Load, Overrides, ThinkTime};
+use crate::scenario::{Connections, Limit, LimitKey, Load, Overrides};
 
 /// The most users of a run.
 pub(super) const MOST_USERS: u32 = 1_000_000;
@@ -23,7 +23,7 @@ pub(super) fn load(root: &Table<'_>, timeout: Option<Duration>, overrides: &Over
     let table = root.required("load", hint)?.table(&LOAD)?;
     check_model(&table);
     let spread = table.field("spread").and_then(|field| field.duration()).unwrap_or(DEFAULT_SPREAD);
-    let think_time = table.field("think_time").and_then(|field| think_time(&field)).unwrap_or_default();
+    let think_time = table.field("think_time").and_then(|field| field.span()).unwrap_or_default();
     let iterations = table.field("iterations").and_then(|field| field.whole(1..=u64::from(u32::MAX)));
     let connections = table.field("connections").and_then(|field| field.choice(&CONNECTIONS));
     let drain = table.field("drain").and_then(|field| field.duration());
@@ -80,22 +80,6 @@ fn stage(field: &Field<'_>, spread: Duration) -> Option<Stage> {
             None
         }
     }
-}
-
-fn think_time(field: &Field<'_>) -> Option<ThinkTime> {
-    if !field.is_table() {
-        let pause = field.duration()?;
-        return Some(ThinkTime { min: pause, max: pause });
-    }
-    let table = field.table(&["min", "max"])?;
-    let min = table.required("min", "write the shortest pause").and_then(|field| field.duration());
-    let field = table.required("max", "write the longest pause")?;
-    let (max, min) = (field.duration()?, min?);
-    if max < min {
-        field.mistake("is shorter than `min`; use at least `min`");
-        return None;
-    }
-    Some(ThinkTime { min, max })
 }
 
 /// Reads `[limit]`; `None` for no limit, or after noting a mistake.

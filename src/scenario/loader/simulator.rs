@@ -1,76 +1,76 @@
 //! `target.simulator`: how the embedded API behaves.
 
-use super::tree::{Field, Table};
-use crate::quota::FixedWindow;
-use crate::scenario::{Dialect, Faults, LogNormal, Simulator, Stall};
-use crate::units::Rate;
+mod faults;
+mod quotas;
+mod times;
 
-const KEYS: [&str; 8] =
-    ["dialect", "seed", "conversations", "quota", "latency", "visible_after", "token_life", "faults"];
-const DIALECTS: [(&str, Dialect); 1] = [("documented", Dialect::Documented)];
+use super::tree::{Field, Table};
+use crate::scenario::words::{DIALECTS, HEADERS, RETRY_AFTER};
+use crate::scenario::{Factor, Signals, Simulator};
+
+/// The keys of the table.
+pub(super) const KEYS: [&str; 16] = [
+    "dialect",
+    "seed",
+    "conversations",
+    "mismatched_roles",
+    "life",
+    "clients",
+    "token_life",
+    "static_token_life",
+    "logins",
+    "quota",
+    "signals",
+    "latency",
+    "visible_after",
+    "body_timeout",
+    "faults",
+    "truth",
+];
 const MOST_CONVERSATIONS: u64 = 1_000_000;
+const MOST_CLIENTS: u64 = 1_000;
+const MOST_TRUTH: u64 = 1_000_000;
+/// A time that is wrong by more is no signal any more, and could not be written as a date.
+const MOST_FACTOR: f64 = 1_000.0;
 
 /// Reads the name of a dialect, or a table; `None` only after noting a mistake.
 pub(super) fn read(field: &Field<'_>) -> Option<Simulator> {
-    let default = Simulator::default();
     if !field.is_table() {
-        return Some(Simulator { dialect: field.choice(&DIALECTS)?, ..default });
+        return Some(Simulator { dialect: field.choice(&DIALECTS)?, ..Simulator::default() });
     }
-    let table = field.table(&KEYS)?;
-    let dialect = table.field("dialect").and_then(|field| field.choice(&DIALECTS));
-    let seed = table.field("seed").and_then(|field| field.whole(0..=u64::MAX));
-    let conversations = table.field("conversations").and_then(|field| field.whole(1..=MOST_CONVERSATIONS));
-    let visible_after = table.field("visible_after").and_then(|field| field.duration());
-    let token_life = table.field("token_life").and_then(|field| field.positive_duration());
-    Some(Simulator {
-        dialect: dialect.unwrap_or(default.dialect),
-        seed: seed.unwrap_or(default.seed),
-        conversations: conversations.unwrap_or(default.conversations),
-        quota: table.field("quota").map_or(default.quota, |field| quota(&field)),
-        latency: table.field("latency").and_then(|field| latency(&field)).unwrap_or(default.latency),
-        visible_after: visible_after.unwrap_or(default.visible_after),
-        token_life: token_life.unwrap_or(default.token_life),
-        faults: table.field("faults").and_then(|field| faults(&field)).unwrap_or(default.faults),
+    Some(of_table(&field.table(&KEYS)?))
+}
+
+/// Reads the table; what is wrong has been noted, and has its default.
+pub(super) fn of_table(table: &Table<'_>) -> Simulator {
+    let default = Simulator::default();
+    Simulator {
+        dialect: table.or("dialect", default.dialect, |field| field.choice(&DIALECTS)),
+        seed: table.or("seed", default.seed, |field| field.whole(0..=u64::MAX)),
+        conversations: table.or("conversations", default.conversations, |field| field.whole(1..=MOST_CONVERSATIONS)),
+        mismatched_roles: table.or("mismatched_roles", default.mismatched_roles, Field::quantity),
+        life: table.or_none("life", default.life, times::life),
+        clients: table.or("clients", default.clients, |field| field.whole(1..=MOST_CLIENTS)),
+        token_life: table.or("token_life", default.token_life, Field::positive_duration),
+        static_token_life: table.or_none("static_token_life", default.static_token_life, Field::positive_duration),
+        logins: table.or_none("logins", default.logins, Field::quantity),
+        quotas: table.or("quota", default.quotas, quotas::read),
+        signals: table.or("signals", default.signals, signals),
+        latency: table.or("latency", default.latency, times::log_normal),
+        visible_after: table.or("visible_after", default.visible_after, times::log_normal),
+        body_timeout: table.or("body_timeout", default.body_timeout, Field::positive_duration),
+        faults: table.or("faults", default.faults, faults::read),
+        truth: table.or("truth", default.truth, |field| field.whole(0..=MOST_TRUTH)),
+    }
+}
+
+fn signals(field: &Field<'_>) -> Option<Signals> {
+    let table = field.table(&["retry_after", "retry_after_factor", "headers"])?;
+    let default = Signals::default();
+    let factor = |field: &Field<'_>| field.positive_number(MOST_FACTOR).map(Factor);
+    Some(Signals {
+        retry_after: table.or("retry_after", default.retry_after, |field| field.choice(&RETRY_AFTER)),
+        retry_after_factor: table.or("retry_after_factor", default.retry_after_factor, factor),
+        headers: table.or("headers", default.headers, |field| field.choice(&HEADERS)),
     })
-}
-
-/// So many per window, or none.
-fn quota(field: &Field<'_>) -> Option<FixedWindow> {
-    if field.text()?.value == "none" {
-        return None;
-    }
-    let rate: Rate = field.quantity()?;
-    Some(FixedWindow { limit: rate.count(), window: rate.per() })
-}
-
-fn latency(field: &Field<'_>) -> Option<LogNormal> {
-    let table = field.table(&["median", "p99"])?;
-    let median = table.required("median", "half of the answers are faster, for example \"20ms\"");
-    let median = median.and_then(|field| field.duration());
-    let field = table.required("p99", "99 of 100 answers are faster, for example \"80ms\"")?;
-    let (p99, median) = (field.duration()?, median?);
-    if p99 < median {
-        field.mistake("is shorter than the median; use at least the median");
-        return None;
-    }
-    Some(LogNormal { median, p99 })
-}
-
-fn faults(field: &Field<'_>) -> Option<Faults> {
-    let table = field.table(&["reset", "stall"])?;
-    let reset = table.field("reset").and_then(|field| field.quantity());
-    let stall = table.field("stall").and_then(|field| stall(&field.table(&["every", "for"])?));
-    Some(Faults { reset: reset.unwrap_or_default(), stall })
-}
-
-fn stall(table: &Table<'_>) -> Option<Stall> {
-    let every = table.required("every", "write the time from stall to stall, for example \"10s\"");
-    let every = every.and_then(|field| field.positive_duration());
-    let field = table.required("for", "write how long a stall takes, for example \"200ms\"")?;
-    let (length, every) = (field.positive_duration()?, every?);
-    if length >= every {
-        field.mistake("is not shorter than `every`; a stall must end before the next one begins");
-        return None;
-    }
-    Some(Stall { every, length })
 }

@@ -45,7 +45,7 @@ pub(super) fn read(root: &Table<'_>) -> Option<Parts> {
 
 fn endpoint(table: &Table<'_>) -> Option<Endpoint> {
     match (table.field("simulator"), table.field("base_url")) {
-        (Some(field), None) => simulator::read(&field).map(Endpoint::Simulator),
+        (Some(field), None) => simulator::read(&field).map(Box::new).map(Endpoint::Simulator),
         (None, Some(field)) => url(&field).map(Endpoint::Url),
         (Some(_), Some(url)) => {
             url.mistake("stands beside `target.simulator`; keep the one that you mean");

@@ -6,7 +6,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::scenario::{Auth, Caution, Connections, Limit, LimitKey, Rendered, ThinkTime, curl, population};
+use crate::scenario::{
+    Auth, Caution, Connections, Limit, LimitKey, QuotaUse, Rendered, Role, Simulator, Span, curl, population,
+};
 use crate::units::Rate;
 
 const SCENARIO: &str = r#"
@@ -96,7 +98,7 @@ fn everything_in_the_file_is_in_the_scenario() {
     assert_eq!((scenario.target.timeout, scenario.target.give_up), (seconds(2), seconds(10)));
     let load = &scenario.load;
     assert_eq!((load.stages.length(), load.stages.max_users()), (seconds(30), 40));
-    assert_eq!(load.think_time, ThinkTime { min: seconds(1), max: seconds(2) });
+    assert_eq!(load.think_time, Span { min: seconds(1), max: seconds(2) });
     assert_eq!((load.iterations, load.connections, load.drain), (Some(9), Connections::Shared, seconds(3)));
     let limit = scenario.limit.unwrap();
     assert_eq!((limit.rate.to_string().as_str(), limit.burst.get(), limit.per), ("120/min", 5, LimitKey::Token));
@@ -224,7 +226,8 @@ fn the_rows_of_the_simulator_are_its_population() {
     let scenario = "name = \"x\"\n[target.simulator]\nseed = 9\nconversations = 3\n[data.p]\nfrom = \"simulator\"\nrole = \"agent\"\n\
                     [load]\nstages = [{ for = \"1s\", users = 1 }]\n[[variant]]\nname = \"v\"\npath = \"/{{ participant_id }}\"\nexpect = [202]\n";
     let rows = load(scenario).data.unwrap().rows;
-    let expected: Vec<_> = population(9, 3).filter(|p| p.role == "agent").map(|p| p.participant_id).collect();
+    let config = Simulator { seed: 9, conversations: 3, ..Simulator::default() };
+    let expected: Vec<_> = population(&config).filter(|p| p.role == Role::Agent).map(|p| p.participant_id).collect();
     assert_eq!((0..rows.len()).map(|row| rows.row(row)[1].to_string()).collect::<Vec<_>>(), expected);
 }
 
@@ -265,11 +268,11 @@ fn the_scenarios_that_come_along_are_right_and_keep_their_promises() {
     }
     let quickstart = plan("quickstart");
     assert_eq!((quickstart.users, quickstart.length, quickstart.tokens), (50, seconds(20), 10));
-    assert!(quickstart.quota.unwrap().share.unwrap() < 1.0);
+    assert!(quickstart.quotas[0].share.unwrap() < 1.0);
     let crowd = plan("500-users");
     assert_eq!((crowd.users, crowd.length, crowd.most_requests), (500, seconds(30), Some(1_801)));
-    let quota = crowd.quota.unwrap();
-    assert_eq!(quota.admitted, 1_200);
+    let [quota] = crowd.quotas.as_slice() else { panic!("{:?}", crowd.quotas) };
+    assert_eq!(quota.admitted, Some(1_200));
     assert!((1.49..1.52).contains(&quota.share.unwrap()));
 }
 
@@ -291,7 +294,34 @@ fn the_plan_says_what_will_be_sent_and_what_the_quota_admits() {
     assert_eq!(load(SCENARIO).plan().most_requests, Some(130));
     assert_eq!(load(&SCENARIO.replace("iterations = 9", "iterations = 2")).plan().most_requests, Some(80));
     let unlimited = load(scenario.split("[limit]").next().unwrap()).plan();
-    assert_eq!((unlimited.most_requests, unlimited.quota.unwrap().share), (None, None));
+    assert_eq!((unlimited.most_requests, unlimited.quotas[0].share), (None, None));
+}
+
+#[test]
+fn the_plan_compares_itself_with_each_quota_as_far_as_that_is_known() {
+    let quotas = r#"simulator = { quota = [
+        { model = "fixed-window", rate = "300/min", per = "client" },
+        { name = "spread", model = "gcra", rate = "1/s", burst = 1 },
+        { model = "sliding-log", rate = "10/s", per = ["token", "resource"] },
+        { model = "fixed-window", rate = "1000/s", cost = "bytes" },
+        { model = "concurrency", limit = 4, per = "organisation" },
+        { model = "token-bucket", rate = "10/s", slow = { by = "5ms", most = "1s" } },
+    ] }"#;
+    let scenario = fs::read_to_string("scenarios/500-users.toml").unwrap();
+    let simulator = scenario.lines().find(|line| line.starts_with("simulator =")).unwrap();
+    let plan = load(&scenario.replace(simulator, quotas)).plan();
+    let lines: Vec<_> = plan.quotas.iter().map(QuotaUse::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "fixed-window: 300/min fixed-window, per client, 300 in this run; the plan uses up to 600%, so expect 429",
+            "spread: 1/s gcra, burst 1, per token, 120 in this run; the plan uses up to 1501%, so expect 429",
+            "sliding-log: 10/s sliding-log, per token+resource",
+            "fixed-window-2: 1000/s fixed-window, per token, cost in bytes",
+            "concurrency: concurrency 4, per organisation",
+            "token-bucket: 10/s token-bucket, burst 10, slowed by 5ms up to 1s, per token",
+        ]
+    );
 }
 
 /// A scenario that needs no other file, so that mutations can be tried without any.

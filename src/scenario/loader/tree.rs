@@ -15,7 +15,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::environment::{Text, substitute};
-use crate::scenario::Mistake;
+use crate::scenario::words::NONE;
+use crate::scenario::{Mistake, Span};
 use crate::units::{ParseError, format, parse_duration};
 
 /// Longer durations are typing errors, and sums of them could overflow.
@@ -132,6 +133,25 @@ impl<'a> Table<'a> {
         Field::new(self.document, self.path(key.get_ref().as_ref()), value, key.span())
     }
 
+    /// What `read` makes of the value of a key; `default` where it is absent, or wrong, which has been noted.
+    pub(super) fn or<T>(&self, key: &str, default: T, read: impl FnOnce(&Field<'a>) -> Option<T>) -> T {
+        self.field(key).and_then(|field| read(&field)).unwrap_or(default)
+    }
+
+    /// What `read` makes of the value of a key, or `None` for the text `none`; `default` where the key is absent.
+    pub(super) fn or_none<T>(
+        &self,
+        key: &str,
+        default: Option<T>,
+        read: impl FnOnce(&Field<'a>) -> Option<T>,
+    ) -> Option<T> {
+        match self.field(key) {
+            None => default,
+            Some(field) if field.says_none() => None,
+            Some(field) => read(&field),
+        }
+    }
+
     /// The value of a key that must be there; `hint` says what to write.
     pub(super) fn required(&self, key: &str, hint: &str) -> Option<Field<'a>> {
         let field = self.field(key);
@@ -173,7 +193,8 @@ impl<'a> Field<'a> {
         self.document.note_at(self.at, format!("`{}` {text}", self.name));
     }
 
-    fn wrong_type<T>(&self, expected: &str) -> Option<T> {
+    /// Notes that the value is of another type than `expected`.
+    pub(super) fn wrong_type<T>(&self, expected: &str) -> Option<T> {
         self.mistake(format_args!("is {}; write {expected}", kind(self.value)));
         None
     }
@@ -181,6 +202,16 @@ impl<'a> Field<'a> {
     /// Whether it is a table.
     pub(super) fn is_table(&self) -> bool {
         self.value.is_table()
+    }
+
+    /// Whether it is a text.
+    pub(super) fn is_text(&self) -> bool {
+        self.value.is_str()
+    }
+
+    /// Whether it is an array.
+    pub(super) fn is_array(&self) -> bool {
+        self.value.is_array()
     }
 
     /// A text, with `${NAME}` substituted.
@@ -224,6 +255,33 @@ impl<'a> Field<'a> {
         value
     }
 
+    /// A decimal or whole number above zero, up to `most`.
+    pub(super) fn positive_number(&self, most: f64) -> Option<f64> {
+        let text = match self.value {
+            DeValue::Float(number) => number.as_str(),
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
+            _ => return self.wrong_type("a decimal number such as 0.5"),
+        };
+        let value = text.parse().ok().filter(|value| *value > 0.0 && *value <= most);
+        if value.is_none() {
+            self.mistake(format_args!("is {text}; use a number above 0 and up to {most}"));
+        }
+        value
+    }
+
+    /// True or false.
+    pub(super) fn yes_or_no(&self) -> Option<bool> {
+        match self.value {
+            DeValue::Boolean(value) => Some(*value),
+            _ => self.wrong_type("true or false"),
+        }
+    }
+
+    /// Whether it is the text `none`.
+    pub(super) fn says_none(&self) -> bool {
+        self.is_text() && self.text().is_some_and(|text| text.value == NONE)
+    }
+
     /// A number with a unit, in quotes.
     pub(super) fn quantity<T: FromStr<Err = ParseError>>(&self) -> Option<T> {
         self.parsed(str::parse)
@@ -247,6 +305,23 @@ impl<'a> Field<'a> {
             return None;
         }
         Some(duration)
+    }
+
+    /// A duration, or a table with the shortest and the longest.
+    pub(super) fn span(&self) -> Option<Span> {
+        if !self.is_table() {
+            let time = self.duration()?;
+            return Some(Span { min: time, max: time });
+        }
+        let table = self.table(&["min", "max"])?;
+        let min = table.required("min", "write the shortest time").and_then(|field| field.duration());
+        let field = table.required("max", "write the longest time")?;
+        let (max, min) = (field.duration()?, min?);
+        if max < min {
+            field.mistake("is shorter than `min`; use at least `min`");
+            return None;
+        }
+        Some(Span { min, max })
     }
 
     fn parsed<T>(&self, parse: impl Fn(&str) -> Result<T, ParseError>) -> Option<T> {

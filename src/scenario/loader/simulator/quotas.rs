@@ -1,0 +1,166 @@
+//! `quota`: one or more rules that admit or refuse requests.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::quota::{Cost, Dimension, Limiter, Model, Quota, Scope, Slow};
+use crate::scenario::loader::tree::{Field, Table};
+use crate::scenario::words::{COSTS, DIMENSIONS, MODELS, Make, ORGANISATION, per_token};
+use crate::units::Rate;
+use crate::units::format::count;
+
+const KEYS: [&str; 10] =
+    ["name", "model", "rate", "burst", "limit", "per", "cost", "counts_refused", "penalty", "slow"];
+const SLOW_KEYS: [&str; 2] = ["by", "most"];
+
+/// Every request is held against each quota, so more than these are a slip, and would be slow.
+const MOST_QUOTAS: usize = 16;
+
+/// A sliding log remembers each request that it has admitted, 16 bytes for each; more would be a slip.
+const MOST_LOGGED: u32 = 1_000_000;
+
+/// A quota whose name may still be missing.
+struct Draft<'a> {
+    name: Option<(String, Field<'a>)>,
+    limiter: Limiter,
+    scope: Scope,
+    cost: Cost,
+}
+
+/// Reads a rate, a table, an array of tables, or `none`; `None` only after noting a mistake.
+pub(super) fn read(field: &Field<'_>) -> Option<Vec<Quota>> {
+    if field.is_array() {
+        let items = field.items()?;
+        if items.len() > MOST_QUOTAS {
+            field.mistake(format_args!("has {} quotas; use at most {MOST_QUOTAS}", items.len()));
+            return None;
+        }
+        return named(items.iter().map(draft).collect());
+    }
+    if field.is_table() {
+        return named(vec![draft(field)]);
+    }
+    if !field.is_text() {
+        return field.wrong_type("a rate such as \"300/min\", \"none\", or a table for each quota");
+    }
+    if field.says_none() {
+        return Some(Vec::new());
+    }
+    Some(vec![per_token(field.quantity()?)])
+}
+
+/// Gives a name to the quotas that have none: that of their model, with a number where another quota has it.
+fn named(drafts: Vec<Option<Draft<'_>>>) -> Option<Vec<Quota>> {
+    let mut taken = BTreeSet::new();
+    let mut is_right = true;
+    for (name, field) in drafts.iter().flatten().filter_map(|draft| draft.name.as_ref()) {
+        if !taken.insert(name.clone()) {
+            field.mistake("is the name of another quota, too; give each a name of its own");
+            is_right = false;
+        }
+    }
+    let drafts: Vec<_> = drafts.into_iter().collect::<Option<_>>()?;
+    let quota = |Draft { name, limiter, scope, cost }| {
+        let name = name.map_or_else(|| free_name(limiter.model.name(), &mut taken), |(name, _)| name);
+        Quota { name, limiter, scope, cost }
+    };
+    is_right.then(|| drafts.into_iter().map(quota).collect())
+}
+
+/// The first of `word`, `word-2`, `word-3` and so on that is not taken; takes it.
+fn free_name(word: &str, taken: &mut BTreeSet<String>) -> String {
+    let mut name = word.to_owned();
+    let mut number = 1;
+    while !taken.insert(name.clone()) {
+        number += 1;
+        name = format!("{word}-{number}");
+    }
+    name
+}
+
+fn draft<'a>(field: &Field<'a>) -> Option<Draft<'a>> {
+    let table = field.table(&KEYS)?;
+    let name = table.field("name").and_then(|field| field.name());
+    let model = model(&table);
+    let slow = table.or_none("slow", None, slow);
+    let scope = table.or("per", Scope::of([Dimension::Token]), scope);
+    let cost = table.or("cost", Cost::default(), |field| field.choice(&COSTS));
+    let counts_refused = table.or("counts_refused", false, Field::yes_or_no);
+    let penalty = table.or("penalty", Duration::ZERO, Field::duration);
+    Some(Draft {
+        name: name.zip(table.field("name")),
+        limiter: Limiter { model: model?, counts_refused, penalty, slow },
+        scope,
+        cost,
+    })
+}
+
+/// The model with its parameters.
+fn model(table: &Table<'_>) -> Option<Model> {
+    let words = MODELS.map(|(word, _)| format!("\"{word}\"")).join(", ");
+    let field = table.required("model", &format!("write one of {words}"))?;
+    let make = field.choice(&MODELS)?;
+    let foreign: &[&str] = match make {
+        Make::Window(_) => &["burst", "limit"],
+        Make::Bucket(_) => &["limit"],
+        Make::Limit(_) => &["rate", "burst"],
+    };
+    for field in foreign.iter().filter_map(|key| table.field(key)) {
+        field.mistake("does not go with the model; remove it, or change `model`");
+    }
+    let rate = || table.required("rate", "write so many per time, for example \"300/min\"")?.quantity();
+    match make {
+        Make::Window(of) => {
+            let model = of(rate()?);
+            if matches!(model, Model::SlidingLog { rate } if rate.count().get() > MOST_LOGGED) {
+                field.mistake(format_args!(
+                    "remembers each request; use a rate of at most {} per time",
+                    count(u64::from(MOST_LOGGED))
+                ));
+                return None;
+            }
+            Some(model)
+        }
+        Make::Bucket(of) => {
+            let burst = table.field("burst").map(|field| above_zero(&field));
+            let rate: Rate = rate()?;
+            Some(of(rate, burst.unwrap_or(Some(rate.count()))?))
+        }
+        Make::Limit(of) => {
+            let field = table.required("limit", "write how many requests may be in flight, for example 10")?;
+            Some(of(above_zero(&field)?))
+        }
+    }
+}
+
+fn above_zero(field: &Field<'_>) -> Option<NonZeroU32> {
+    field.whole(1..=u64::from(u32::MAX)).and_then(NonZeroU32::new)
+}
+
+/// A dimension, several in an array, or the organisation.
+fn scope(field: &Field<'_>) -> Option<Scope> {
+    if !field.is_array() {
+        let organisation = [(ORGANISATION, Scope::default())];
+        let scopes = DIMENSIONS.map(|(word, dimension)| (word, Scope::of([dimension])));
+        return field.choice(&[scopes.as_slice(), &organisation].concat());
+    }
+    let items = field.items()?;
+    if items.is_empty() {
+        field.mistake("is empty; name a dimension, or write \"organisation\"");
+        return None;
+    }
+    let dimensions: Vec<_> = items.iter().map(|item| item.choice(&DIMENSIONS)).collect();
+    Some(Scope::of(dimensions.into_iter().collect::<Option<Vec<_>>>()?))
+}
+
+fn slow(field: &Field<'_>) -> Option<Slow> {
+    if !field.is_table() {
+        return field.wrong_type("a table such as { by = \"5ms\", most = \"1s\" }");
+    }
+    let table = field.table(&SLOW_KEYS)?;
+    let by = table.required("by", "write the delay for each request over the quota, for example \"5ms\"");
+    let by = by.and_then(|field| field.positive_duration());
+    let most = table.required("most", "write the longest delay, for example \"1s\"")?.positive_duration()?;
+    Some(Slow { by: by?, most })
+}

@@ -1,0 +1,67 @@
+//! Runs a scenario in this process, against a server that the test has started, and reads its reports.
+
+#![allow(unreachable_pub, clippy::unwrap_used, reason = "a module of several tests, which fail by panicking")]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+use patchload::engine::{self, Job, Stop, TokenKeeper};
+use patchload::measure::{Header, Host, Run, SCHEMA, State, Warning};
+use patchload::results::Folder;
+use patchload::scenario::{Endpoint, Scenario};
+use patchload::sim::{self, Server};
+
+/// A row of a CSV file by column.
+pub type Row = BTreeMap<String, String>;
+
+/// A server with the scenario's own simulator, on one thread.
+pub fn server(scenario: &Scenario) -> Server {
+    let Endpoint::Simulator(config) = &scenario.target.endpoint else { panic!("the simulator") };
+    sim::start(config, ([127, 0, 0, 1], 0).into(), NonZeroUsize::MIN).unwrap()
+}
+
+fn header(scenario: &Scenario) -> Header {
+    Header {
+        schema: SCHEMA,
+        version: "test".to_owned(),
+        name: scenario.name.clone(),
+        target: "main".to_owned(),
+        variants: scenario.variants.iter().map(|variant| variant.name.clone()).collect(),
+        seed: scenario.seed,
+        started_unix_s: 0.0,
+        planned_s: scenario.load.stages.length().as_secs_f64(),
+        host: Host::default(),
+        scenario: scenario.source.clone(),
+    }
+}
+
+/// Runs a scenario against `address`, with its run folder in `root`.
+pub fn run(scenario: &Arc<Scenario>, address: SocketAddr, root: &Path, stop: &Stop) -> Vec<Warning> {
+    let header = header(scenario);
+    let mut folder = Folder::create(root, &header).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let ended = runtime.block_on(async {
+        let base = format!("http://{address}").parse().unwrap();
+        let tokens = TokenKeeper::obtain(&scenario.target, &base).await.unwrap();
+        let job = Job { scenario: scenario.clone(), base, tokens, workers: NonZeroUsize::new(2).unwrap() };
+        engine::run(job, stop, |second, totals| folder.second(second, totals).unwrap()).await.unwrap()
+    });
+    let run = Run { header, state: State::Finished, warnings: ended.warnings, totals: ended.totals };
+    folder.finish(&run).unwrap();
+    run.warnings
+}
+
+/// The rows of a file of the only run folder in `root`.
+pub fn rows(root: &Path, file: &str) -> Vec<Row> {
+    let folder = std::fs::read_dir(root).unwrap().next().unwrap().unwrap().path();
+    let mut reader = csv::Reader::from_path(folder.join(file)).unwrap();
+    reader.deserialize().map(|row| row.unwrap()).collect()
+}
+
+/// The sum of a column of whole numbers.
+pub fn sum<'a>(rows: impl IntoIterator<Item = &'a Row>, column: &str) -> u64 {
+    rows.into_iter().map(|row| row[column].parse::<u64>().unwrap()).sum()
+}
