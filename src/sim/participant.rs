@@ -1,6 +1,6 @@
 //! One participant: its attributes, and the writes that are not visible yet.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::change::{Attributes, Extent};
@@ -22,12 +22,16 @@ pub(super) struct Participant {
     /// Grows with each write that is to be applied, at its acceptance.
     pub(super) version: u64,
     visible: Attributes,
+    /// The keys that a write has set which will be undone.
+    passing: BTreeMap<Box<str>, Passing>,
     /// What was visible before the last change; kept only where reads may be stale.
     previous: Option<Attributes>,
     /// Changes that are decided and not yet visible, by the instant at which each will be.
     pending: VecDeque<(Duration, Step)>,
     /// Fingerprints of its latest writes, the newest last; empty where repetitions have no effect.
     recent: VecDeque<u64>,
+    /// Writes so far that are or were to be undone: the number of the latest one.
+    undoable: u64,
 }
 
 /// A change that becomes visible at an instant.
@@ -35,18 +39,23 @@ pub(super) struct Participant {
 enum Step {
     /// A write, and how long after it is undone.
     Write { attributes: Attributes, extent: Extent, undone_after: Option<Duration> },
-    /// The values of keys before and after a write: only those that nobody changed since go back.
-    Undo { values: Vec<(Box<str>, Undone)> },
+    /// The write with this number is undone.
+    Undo { write: u64 },
     /// The counter grows by 1.
     Count,
 }
 
-/// The value of a key after a write, and the one before it; `None` where the key was not there.
+/// The values of a key that come and go: each write that will be undone lies on those before it.
 #[derive(Debug)]
-struct Undone {
-    after: Option<Box<str>>,
-    before: Option<Box<str>>,
+struct Passing {
+    /// What is there when all of them are undone.
+    lasting: Value,
+    /// Each with the number of its write, the latest last; never empty.
+    layers: Vec<(u64, Value)>,
 }
+
+/// The value of a key; `None` where there is none.
+type Value = Option<Box<str>>;
 
 /// A write that is accepted, and when it takes effect.
 #[derive(Debug)]
@@ -67,9 +76,11 @@ impl Participant {
             role,
             version: 1,
             visible: Attributes::new(),
+            passing: BTreeMap::new(),
             previous: keeps_previous.then(Attributes::new),
             pending: VecDeque::new(),
             recent: VecDeque::new(),
+            undoable: 0,
         }
     }
 
@@ -111,18 +122,11 @@ impl Participant {
         while self.pending.front().is_some_and(|(at, _)| *at <= now)
             && let Some((at, step)) = self.pending.pop_front()
         {
+            if let Some(previous) = &mut self.previous {
+                previous.clone_from(&self.visible);
+            }
             self.apply(at, step);
         }
-    }
-
-    /// The keys that a write would change now.
-    fn changed_by(&self, attributes: &Attributes, extent: Extent) -> Vec<(Box<str>, Undone)> {
-        let set = attributes.iter().map(|(key, value)| {
-            (key.clone(), Undone { after: Some(value.clone()), before: self.visible.get(key).cloned() })
-        });
-        let gone = self.visible.iter().filter(|(key, _)| extent == Extent::Replace && !attributes.contains_key(*key));
-        let gone = gone.map(|(key, value)| (key.clone(), Undone { after: None, before: Some(value.clone()) }));
-        set.chain(gone).collect()
     }
 
     fn push(&mut self, at: Duration, step: Step) {
@@ -131,40 +135,85 @@ impl Participant {
     }
 
     fn apply(&mut self, at: Duration, step: Step) {
-        if let Some(previous) = &mut self.previous {
-            previous.clone_from(&self.visible);
-        }
         match step {
-            Step::Write { attributes, extent, undone_after } => {
-                if let Some(after) = undone_after {
-                    let values = self.changed_by(&attributes, extent);
-                    self.push(at.saturating_add(after), Step::Undo { values });
-                }
-                match extent {
-                    Extent::Merge => self.visible.extend(attributes),
-                    Extent::Replace => self.visible = attributes,
-                }
+            Step::Write { attributes, extent, undone_after: None } => self.set(attributes, extent),
+            Step::Write { attributes, extent, undone_after: Some(after) } => {
+                self.undoable += 1;
+                self.lay(self.undoable, attributes, extent);
+                self.push(at.saturating_add(after), Step::Undo { write: self.undoable });
             }
-            Step::Undo { values } => {
-                for (key, Undone { after, before }) in values {
-                    if self.visible.get(&key) == after.as_ref() {
-                        match before {
-                            Some(before) => drop(self.visible.insert(key, before)),
-                            None => drop(self.visible.remove(&key)),
-                        }
-                    }
-                }
-            }
+            Step::Undo { write } => self.undo(write),
             Step::Count => {
                 let count = self.visible.get(COUNTER).and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
-                self.visible.insert(COUNTER.into(), (count + 1).to_string().into());
+                let grown = Attributes::from([(COUNTER.into(), count.saturating_add(1).to_string().into())]);
+                self.set(grown, Extent::Merge);
             }
+        }
+    }
+
+    /// Sets values that stay: whatever comes or goes beneath them is no longer seen.
+    fn set(&mut self, attributes: Attributes, extent: Extent) {
+        match extent {
+            Extent::Merge => {
+                self.passing.retain(|key, _| !attributes.contains_key(key));
+                self.visible.extend(attributes);
+            }
+            Extent::Replace => {
+                self.passing.clear();
+                self.visible = attributes;
+            }
+        }
+    }
+
+    /// Sets values that a write with this number will take back.
+    fn lay(&mut self, write: u64, attributes: Attributes, extent: Extent) {
+        let mut values: BTreeMap<Box<str>, Value> =
+            attributes.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        if extent == Extent::Replace {
+            // Also keys that another such write hides for a time: they must not come back beneath this one.
+            for key in self.visible.keys().chain(self.passing.keys()) {
+                if !values.contains_key(key) {
+                    values.insert(key.clone(), None);
+                }
+            }
+        }
+        for (key, value) in values {
+            let lasting = self.visible.get(&key).cloned();
+            let passing = self.passing.entry(key.clone()).or_insert(Passing { lasting, layers: Vec::new() });
+            passing.layers.push((write, value.clone()));
+            self.show(key, value);
+        }
+    }
+
+    /// Takes back what the write with this number has set, wherever nothing that stays was set since.
+    fn undo(&mut self, write: u64) {
+        let mut shown = Vec::new();
+        self.passing.retain(|key, passing| {
+            let before = passing.layers.len();
+            passing.layers.retain(|(other, _)| *other != write);
+            if passing.layers.len() < before {
+                let value = passing.layers.last().map_or(&passing.lasting, |(_, value)| value);
+                shown.push((key.clone(), value.clone()));
+            }
+            !passing.layers.is_empty()
+        });
+        for (key, value) in shown {
+            self.show(key, value);
+        }
+    }
+
+    fn show(&mut self, key: Box<str>, value: Value) {
+        match value {
+            Some(value) => drop(self.visible.insert(key, value)),
+            None => drop(self.visible.remove(&key)),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const fn ms(ms: u64) -> Duration {
@@ -218,6 +267,54 @@ mod tests {
         assert_eq!(visible(&mut participant, 40), "a=1 b=2 c=1 ");
         assert_eq!(visible(&mut participant, 59), "a=1 b=2 c=1 ");
         assert_eq!(visible(&mut participant, 60), "a=0 b=2 ");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_visible_is_what_the_writes_that_are_in_force_amount_to(
+            writes in proptest::collection::vec(
+                (proptest::collection::btree_map("[abc]", "[12]", 0..3), any::<bool>(), 0..50_u64, proptest::option::of(0..40_u64)),
+                1..12,
+            ),
+        ) {
+            let mut participant = participant();
+            let mut accepted: Vec<_> = writes
+                .into_iter()
+                .map(|(map, replaces, at, after)| {
+                    let attributes = map.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+                    let extent = if replaces { Extent::Replace } else { Extent::Merge };
+                    Accepted { attributes, extent, visible_at: ms(at), undone_after: after.map(ms) }
+                })
+                .collect();
+            for Accepted { attributes, extent, visible_at, undone_after } in &accepted {
+                let (attributes, extent, visible_at) = (attributes.clone(), *extent, *visible_at);
+                participant.write(Accepted { attributes, extent, visible_at, undone_after: *undone_after });
+            }
+            accepted.sort_by_key(|write| write.visible_at);
+            for now in (0..100).map(ms) {
+                let mut expected = Attributes::new();
+                for write in &accepted {
+                    let ends = write.undone_after.map(|after| write.visible_at + after);
+                    if write.visible_at <= now && ends.is_none_or(|ends| now < ends) {
+                        if write.extent == Extent::Replace {
+                            expected.clear();
+                        }
+                        expected.extend(write.attributes.clone());
+                    }
+                }
+                participant.settle(now);
+                prop_assert_eq!(participant.visible(), &expected, "at {:?}", now);
+            }
+            prop_assert!(participant.passing.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_counter_that_is_full_stays_full() {
+        let mut participant = participant();
+        participant.write(accepted(&[("counter", "18446744073709551615")], 0));
+        participant.count(ms(1));
+        assert_eq!(visible(&mut participant, 1), "counter=18446744073709551615 ");
     }
 
     #[test]
