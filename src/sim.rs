@@ -16,8 +16,8 @@
 //! 1. the token: 401;
 //! 2. the quotas: 429. It must pass all of them, and is counted by each only then, but for those that count refused requests;
 //! 3. the right to write: 403;
-//! 4. the request itself: its body in time (408), content type (415), size (413), content (400), then conversation and
-//!    participant (404), then their state (409).
+//! 4. the request itself: content type (415), the body in time (408) and size (413), its content (400), then conversation
+//!    and participant (404), then their state (409).
 //!
 //! A login with too many live tokens, or too soon after too many others, is refused as the API refuses too many logins.
 //!
@@ -25,8 +25,9 @@
 //! `callbacks`, `emails`, `messages`; every conversation is taken to be of every medium), the PATCH of the participant itself,
 //! whose `state: "disconnected"` ends the call, the GET of a conversation, the GET of the organisation's limits, and
 //! `POST /oauth/token`. A map that is missing is a null map, other fields beside `attributes` are ignored. A write to a
-//! conversation that has ended is taken like any other, because nothing says what becomes of it. The dialect `forum` is
-//! described in its module.
+//! conversation that has ended is taken like any other, because nothing says what becomes of it. Codes of which nothing says
+//! when the API gives them are never given: `invalid.date`, `not.authorized`, `missing.any.permissions`, and the `limit` of an
+//! error body. The dialect `forum` is described in its module.
 //!
 //! # Time
 //! The latency of PATCH, PUT and GET is log-normal, a function of the seed and the request's number, and counts from the
@@ -37,7 +38,7 @@
 //!
 //! # Memory
 //! The visible attributes: participants × distinct keys × the value's length (twice where reads may be stale); keys are never
-//! forgotten. Beside them the writes that are not visible yet, at most 10,000 tokens, at most 320 bytes for each request that
+//! forgotten. Beside them the writes that are not visible yet or will be undone, at most 10,000 tokens, at most 320 bytes for each request that
 //! the truth remembers, and the keys of quotas that are in use, with at most as many idle ones or 10,000. Nothing else grows
 //! with the number of requests.
 

@@ -160,6 +160,9 @@ fn every_fault_is_read() {
         duplicate = "9%"
         slow_body = { share = "10%", for = "1s" }
         html_503 = "11%"
+        empty_503 = "14%"
+        json_503 = "15%"
+        conflict_409 = "16%"
         wrong_length = "12%"
         early_expiry = { share = "13%", for = "30s" }
     "#;
@@ -177,6 +180,9 @@ fn every_fault_is_read() {
         duplicate: draw(9, None),
         slow_body: Timed { draw: draw(10, None), time: seconds(1) },
         html_503: draw(11, None),
+        empty_503: draw(14, None),
+        json_503: draw(15, None),
+        conflict_409: draw(16, None),
         wrong_length: draw(12, None),
         early_expiry: Timed { draw: draw(13, None), time: seconds(30) },
     };
@@ -210,7 +216,7 @@ fn a_quota_is_a_rate_a_table_or_several() {
 fn every_option_of_a_quota_is_read() {
     let text = r#"
         quota = { name = "bulk", model = "token-bucket", rate = "10/s", burst = 3, per = ["client", "resource"],
-                  cost = "bytes", counts_refused = true, penalty = "5s", slow = { by = "5ms", most = "1s" } }
+                  cost = "bytes", counts_refused = true, penalty = "5s" }
     "#;
     let expected = Quota {
         name: "bulk".to_owned(),
@@ -218,12 +224,16 @@ fn every_option_of_a_quota_is_read() {
             model: Model::TokenBucket { rate: rate("10/s"), burst: NonZeroU32::new(3).unwrap() },
             counts_refused: true,
             penalty: seconds(5),
-            slow: Some(Slow { by: millis(5), most: seconds(1) }),
+            slow: None,
         },
         scope: Scope::of([Dimension::Client, Dimension::Resource]),
         cost: Cost::Bytes,
     };
     assert_eq!(load(text).quotas, [expected]);
+    let slow = load("quota = { model = \"gcra\", rate = \"1/s\", slow = { by = \"5ms\", most = \"1s\" } }").quotas[0]
+        .limiter
+        .slow;
+    assert_eq!(slow, Some(Slow { by: millis(5), most: seconds(1) }));
     let organisation = "quota = { model = \"sliding-log\", rate = \"10/s\", per = \"organisation\" }";
     assert_eq!(load(organisation).quotas[0].scope, Scope::default());
 }
@@ -273,7 +283,7 @@ fn the_default_is_shown_completely_and_plainly() {
             "reset": "0%", "cut": "0%", "stall": "none", "drop": "0%", "revert": { "share": "0%", "for": "0s" },
             "lost_update": "0%", "applied_500": "0%", "applied_timeout": { "share": "0%", "for": "0s" },
             "stale_read": "0%", "duplicate": "0%", "slow_body": { "share": "0%", "for": "0s" }, "html_503": "0%",
-            "wrong_length": "0%", "early_expiry": { "share": "0%", "for": "0s" },
+            "empty_503": "0%", "json_503": "0%", "conflict_409": "0%", "wrong_length": "0%", "early_expiry": { "share": "0%", "for": "0s" },
         },
         "truth": 100_000,
     });
@@ -336,8 +346,15 @@ fn any_scope() -> impl Strategy<Value = Scope> {
 
 fn any_quota() -> impl Strategy<Value = Quota> {
     let slow = (positive_time(), positive_time()).prop_map(|(by, most)| Slow { by, most });
-    let limiter = (any_model(), any::<bool>(), any_time(), proptest::option::of(slow))
-        .prop_map(|(model, counts_refused, penalty, slow)| Limiter { model, counts_refused, penalty, slow });
+    let limiter = (any_model(), any::<bool>(), any_time(), proptest::option::of(slow)).prop_map(
+        |(model, counts_refused, penalty, slow)| Limiter {
+            model,
+            counts_refused: counts_refused && !matches!(model, Model::Concurrency { .. }),
+            // A slowed log remembers more than the loader lets it, most of the time.
+            slow: slow.filter(|_| !matches!(model, Model::SlidingLog { .. })),
+            penalty: if slow.is_some() { Duration::ZERO } else { penalty },
+        },
+    );
     let cost = prop_oneof![Just(Cost::Request), Just(Cost::Attributes), Just(Cost::Bytes)];
     ("[A-Za-z0-9._-]{1,12}", limiter, any_scope(), cost).prop_map(|(name, limiter, scope, cost)| Quota {
         name,
@@ -376,12 +393,14 @@ fn any_faults() -> impl Strategy<Value = Faults> {
         let length = Duration::from_nanos(length / 2 + 1);
         Stall { every: length + Duration::from_nanos(more / 2 + 1), length }
     });
-    let draws = proptest::array::uniform8(any_draw());
+    let draws = proptest::array::uniform11(any_draw());
     let times = proptest::array::uniform4(any_timed());
     (draws, times, drop, proptest::option::of(stall)).prop_map(|(draws, times, drop, stall)| {
-        let [reset, cut, lost_update, applied_500, stale_read, duplicate, html_503, wrong_length] = draws;
+        let [reset, cut, lost_update, applied_500, stale_read, duplicate, wrong_length, pages @ ..] = draws;
+        let [html_503, empty_503, json_503, conflict_409] = pages;
         let [revert, applied_timeout, slow_body, early_expiry] = times;
         let some = Faults { reset, cut, stall, drop, revert, lost_update, applied_500, ..Faults::default() };
+        let some = Faults { empty_503, json_503, conflict_409, ..some };
         Faults { applied_timeout, stale_read, duplicate, slow_body, html_503, wrong_length, early_expiry, ..some }
     })
 }

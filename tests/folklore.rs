@@ -40,6 +40,12 @@ static STORIES: LazyLock<BTreeMap<&str, Story>> = LazyLock::new(|| {
     })
 });
 
+/// The scenario of this name.
+fn load(name: &str, overrides: &Overrides) -> Scenario {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name).with_extension("toml");
+    Scenario::load(&path, &|_| None, overrides).unwrap()
+}
+
 fn story(letter: char) -> &'static Story {
     &STORIES[format!("thread-{letter}").as_str()]
 }
@@ -47,8 +53,11 @@ fn story(letter: char) -> &'static Story {
 impl Story {
     /// Runs the scenario of this name; `before` may do something to its server first.
     fn of(name: &str, overrides: &Overrides, before: impl FnOnce(&Scenario, &Server)) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name).with_extension("toml");
-        let scenario = Arc::new(Scenario::load(&path, &|_| None, overrides).unwrap());
+        Self::run(load(name, overrides), before)
+    }
+
+    fn run(scenario: Scenario, before: impl FnOnce(&Scenario, &Server)) -> Self {
+        let scenario = Arc::new(scenario);
         let (root, server) = (tempfile::tempdir().unwrap(), runs::server(&scenario));
         before(&scenario, &server);
         runs::run(&scenario, server.address(), root.path(), &Stop::default());
@@ -185,6 +194,21 @@ fn thread_b_twelve_percent_of_typed_writes_fail_because_the_type_does_not_match(
     let accepted = story.truth("thread-b-web", 200).map(|line| line["participant"].as_str().unwrap());
     let accepted: BTreeSet<_> = accepted.collect();
     assert!(mismatched.iter().all(|known| !accepted.contains(known.participant_id.as_str())));
+}
+
+#[test]
+fn thread_b_the_typed_writes_alone_fail_as_often_as_the_server_says() {
+    let mut scenario = load("thread-b", &Overrides { duration: Some(Duration::from_secs(10)), ..Overrides::default() });
+    scenario.variants.retain(|variant| variant.name == "typed");
+    let story = Story::run(scenario, |scenario, _| assert_eq!(scenario.load.stages.max_users(), 500));
+    let row = story.wrong_body("typed");
+    let refused: Vec<_> =
+        story.truth("thread-b-web", 400).filter(|line| line["code"] == "invalid_request_body").collect();
+    assert_eq!(sum([row], "count"), u64::try_from(refused.len()).unwrap());
+    assert!(refused.len() > 150, "{}", refused.len());
+    assert!((number(row, "share_low")..=number(row, "share_high")).contains(&0.12), "{row:?}");
+    let quoted = refused.iter().filter(|line| line["correlation_id"] == *row["correlation_id"]);
+    assert_eq!(quoted.count(), 1, "the id to quote to support is that of one such answer");
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn a_cut_answer_has_its_head_and_a_part_of_its_body_before_the_reset() {
     let response = connection.response().unwrap();
     assert_eq!((response.status, response.broken), (202, Some(ErrorKind::ConnectionReset)), "also without a body");
     assert_eq!(response.body, b"");
-    assert_eq!(told(&server), [json!([["cut"], "answered", 200]), json!([["cut"], "answered", 202])]);
+    assert_eq!(told(&server), [json!([["cut"], "cut", 200]), json!([["cut"], "cut", 202])]);
     assert!(truth(server.address(), 1)[0]["applied_us"].is_u64(), "what is cut is applied all the same");
 }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Barrier;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use patchload::quota::{Admission, Arrival, Cost, Limiter, Model, Quota, Scope, Slow, State};
 use patchload::scenario::{Faults, LogNormal, Simulator, Timed};
@@ -57,11 +57,13 @@ fn judged(server: &Server) -> Vec<Value> {
 }
 
 /// Lets the definition decide on the arrivals of the truth; the admitted and the refused ones.
-fn replay(limiter: &Limiter, lines: &[Value]) -> (usize, usize) {
+fn replay(limiter: &Limiter, server: &Server, lines: &[Value]) -> (usize, usize) {
+    // Windows on the clock are those of the wall clock.
+    let started = server.started().duration_since(UNIX_EPOCH).unwrap();
     let mut state: State = limiter.fresh();
     let mut refused = 0;
     for line in lines {
-        let at = Duration::from_micros(line["judged_us"].as_u64().unwrap());
+        let at = started + Duration::from_micros(line["judged_us"].as_u64().unwrap());
         let arrival = Arrival { at, cost: 1 };
         let (decision, status, delay) = match limiter.judge(&state, arrival) {
             Admission::Admitted { delay } => {
@@ -106,14 +108,14 @@ fn every_model_decides_by_its_definition_and_admits_again_after_the_time_it_tell
                 let (server, path) = (start(&config, 1), write_path(&first_participant(&config)));
                 let mut connection = Connection::open(&server);
                 let retry_after = drive(&mut connection, &path);
-                let (admitted, refused) = replay(&limiter, &judged(&server));
+                let (admitted, refused) = replay(&limiter, &server, &judged(&server));
                 assert!(admitted >= 4, "{limiter}: {admitted} admitted");
                 // A queue that holds each answer back is never full of requests that wait for each other's answers.
                 let never_refuses = limiter.slow.is_some() || matches!(limiter.model, Model::LeakyQueue { .. });
                 assert_eq!((refused == 0, retry_after.is_none()), (never_refuses, never_refuses), "{limiter}");
                 thread::sleep(Duration::from_secs(retry_after.unwrap_or(0)));
                 assert_eq!(connection.exchange("PATCH", &path, EMPTY).unwrap().0, 202, "{limiter}");
-                replay(&limiter, &judged(&server));
+                replay(&limiter, &server, &judged(&server));
             });
         }
     });
@@ -138,7 +140,7 @@ fn a_queue_delays_a_burst_and_refuses_what_does_not_fit() {
         senders.into_iter().map(|sender| sender.join().unwrap()).collect()
     });
     let lines = judged(&server);
-    let (admitted, refused) = replay(&limiter, &lines);
+    let (admitted, refused) = replay(&limiter, &server, &lines);
     assert_eq!((admitted, refused), (4, 2), "one leaves at once and three wait, if all come within 200 ms");
     answers.retain(|(status, _)| *status == 202);
     answers.sort();

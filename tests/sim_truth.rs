@@ -29,6 +29,9 @@ fn all_faults() -> Faults {
         duplicate: share(0.2),
         slow_body: timed(2),
         html_503: share(0.05),
+        empty_503: share(0.02),
+        json_503: share(0.02),
+        conflict_409: share(0.02),
         wrong_length: share(0.05),
         early_expiry: timed(1),
     }
@@ -91,8 +94,8 @@ fn two_runs_with_one_seed_have_one_truth_but_for_its_times() {
 
     let named: BTreeSet<_> =
         first.iter().flat_map(|line| line["faults"].as_array().unwrap()).map(|name| name.as_str().unwrap()).collect();
-    let expected = "applied_500 applied_timeout cut drop duplicate html_503 lost_update reset revert slow_body \
-                    stale_read wrong_length";
+    let expected = "applied_500 applied_timeout conflict_409 cut drop duplicate empty_503 html_503 json_503 lost_update \
+                    reset revert slow_body stale_read wrong_length";
     assert_eq!(named.into_iter().collect::<Vec<_>>().join(" "), expected, "every drawn fault but those of logins");
     let other = run(&Simulator { seed: 78, ..config }).0;
     assert!(first.iter().zip(other.into_iter().map(timeless)).any(|(a, b)| a["faults"] != b["faults"]));
@@ -129,10 +132,11 @@ fn the_truth_keeps_as_many_requests_as_it_is_told_to_and_shows_the_gap() {
 }
 
 #[test]
-fn a_truth_of_nothing_is_empty_and_the_account_goes_on() {
+fn a_truth_that_is_off_says_so_and_the_account_goes_on() {
     let server = start(&Simulator { truth: 0, ..plain() }, 1);
     fill(&server, 300);
-    assert_eq!(truth(server.address(), 0), [] as [Value; 0]);
+    let (status, text) = Connection::to(server.address()).exchange("GET", "/_sim/truth", "").unwrap();
+    assert!(status == 404 && text.contains("`truth` is 0"), "{status} {text}");
     assert_eq!(server.truth().gets.rejected, 300);
 }
 
@@ -163,4 +167,19 @@ fn others_are_answered_while_the_truth_is_downloaded() {
     assert!(lines > LINES - count && lines <= LINES + count, "{lines} lines");
     assert!(count >= 20, "{count} answers, the slowest after {slowest:?}");
     assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+}
+
+#[test]
+fn a_look_that_asks_for_nothing_that_there_is_is_told_so_and_is_no_request() {
+    let server = start(&plain(), 1);
+    for (path, status, word) in [
+        ("/_sim/else", 404, "/_sim/config"),
+        ("/_sim/", 404, "/_sim/truth"),
+        ("/_sim/truth?from=abc", 400, "?from=500"),
+        ("/_sim/truth?form=1", 400, "?from=500"),
+    ] {
+        let (found, text) = Connection::to(server.address()).exchange("GET", path, "").unwrap();
+        assert!(found == status && text.contains(word), "{path}: {found} {text}");
+    }
+    assert_eq!(truth(server.address(), 0), [] as [Value; 0]);
 }

@@ -65,6 +65,9 @@ pub(super) struct RunArguments {
     /// The folder in which the run's own folder is made
     #[arg(short, long, default_value = "results", value_name = "DIR")]
     pub(super) out: PathBuf,
+    /// Write what the embedded simulator did with each of its latest requests into the run folder: truth.jsonl
+    #[arg(long)]
+    pub(super) truth: bool,
     /// No plan and no progress on stderr
     #[arg(short, long)]
     pub(super) quiet: bool,
@@ -94,14 +97,20 @@ pub(super) struct SimArguments {
     /// Write the ids of all participants into this CSV file
     #[arg(long, value_name = "FILE")]
     pub(super) data: Option<PathBuf>,
-    /// Server threads
-    #[arg(long, default_value = "1", value_name = "N", value_parser = positive::<NonZeroUsize>)]
+    /// Server threads, at most 256
+    #[arg(long, default_value = "1", value_name = "N", value_parser = threads)]
     pub(super) threads: NonZeroUsize,
 }
 
 /// A whole number above zero.
 fn positive<N: FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| "write a whole number from 1 on".to_owned())
+}
+
+/// A number of threads: more than a machine has cores only cost memory.
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let number = positive::<NonZeroUsize>(text)?;
+    if number.get() > 256 { Err("write a whole number from 1 to 256".to_owned()) } else { Ok(number) }
 }
 
 /// A duration above zero.

@@ -46,6 +46,10 @@ pub(super) enum Failure {
     Scenario(#[from] scenario::LoadError),
     #[error("{path} has no `[target.simulator]`; name a scenario that runs on the simulator", path = .0.display())]
     NoSimulator(PathBuf),
+    #[error(
+        "--truth writes what the embedded simulator did, and the target is another server; ask a simulator of yours at /_sim/truth"
+    )]
+    NoTruth,
     #[error(transparent)]
     Results(#[from] results::Error),
     #[error(transparent)]
@@ -72,6 +76,7 @@ impl Failure {
             Self::Login(_) | Self::Unreachable(_) => Exit::TargetUnusable,
             Self::Scenario(_)
             | Self::NoSimulator(_)
+            | Self::NoTruth
             | Self::Results(results::Error::NotARunFolder { .. } | results::Error::StillRunning { .. }) => Exit::Usage,
             Self::Results(_)
             | Self::Simulator(_)

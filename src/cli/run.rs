@@ -28,6 +28,9 @@ pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// The file of the run folder with what the embedded simulator did.
+const TRUTH: &str = "truth.jsonl";
+
 /// Reads the scenario that the arguments name, with what they change in it.
 fn load(arguments: &ScenarioArguments) -> Result<Scenario, Failure> {
     Ok(Scenario::load(&arguments.scenario, &environment, &arguments.overrides())?)
@@ -55,6 +58,9 @@ impl Seats {
 /// Runs a scenario, writes its reports and prints its summary.
 pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let scenario = Arc::new(load(&arguments.scenario)?);
+    if arguments.truth && matches!(scenario.target.endpoint, Endpoint::Url(_)) {
+        return Err(Failure::NoTruth);
+    }
     let seats = Seats::new(&scenario, arguments.scenario.workers);
     let placement = Placement::new(&scenario, seats.workers);
     if !arguments.quiet {
@@ -86,7 +92,12 @@ pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let Watched { mut ended, unwritten } = finished?;
     let elapsed_s = ended.totals.elapsed_s;
     // The last warning says why the process ends as it does.
-    ended.warnings.splice(0..0, server.and_then(|server| simulator_warning(&server, &simulator_busy, elapsed_s)));
+    let busy = server.as_ref().and_then(|server| simulator_warning(server, &simulator_busy, elapsed_s));
+    ended.warnings.splice(0..0, busy);
+    let unwritten = match (&server, unwritten) {
+        (Some(server), None) if arguments.truth => folder.attach(TRUTH, |out| server.write_truth(out)).err(),
+        (_, unwritten) => unwritten,
+    };
     conclude(header, ended, folder, unwritten)
 }
 

@@ -18,11 +18,12 @@ use crate::units::format::count;
 /// Serves until a signal ends it.
 pub(super) fn sim(arguments: &SimArguments) -> Result<Exit, Failure> {
     let config = arguments.config.as_deref().map_or_else(|| Ok(Simulator::default()), simulator_of)?;
+    descriptors::raise_limit();
+    let server = sim::start(&config, ([127, 0, 0, 1], arguments.port).into(), arguments.threads)?;
+    // Not before: the file may be that of a simulator which has the port.
     if let Some(path) = &arguments.data {
         write_population(&config, path)?;
     }
-    descriptors::raise_limit();
-    let server = sim::start(&config, ([127, 0, 0, 1], arguments.port).into(), arguments.threads)?;
     put(&introduction(&config, server.address()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
     runtime.block_on(async {
@@ -57,7 +58,10 @@ fn account(truth: &Truth) -> String {
 
 /// The simulator that a file describes, or that a scenario asks for.
 fn simulator_of(path: &Path) -> Result<Simulator, Failure> {
-    match File::load(path, &environment, &Overrides::default())? {
+    // A file without any key is no scenario, but a simulator with all its defaults.
+    let simulator =
+        |error| Simulator::load(path, &environment).map(|found| File::Simulator(Box::new(found))).map_err(|_| error);
+    match File::load(path, &environment, &Overrides::default()).or_else(simulator)? {
         File::Simulator(config) => Ok(*config),
         File::Scenario(scenario) => match scenario.target.endpoint {
             Endpoint::Simulator(config) => Ok(*config),
@@ -103,7 +107,7 @@ fn introduction(config: &Simulator, address: SocketAddr) -> String {
     text
 }
 
-/// A request that the dialect accepts.
+/// A write that the dialect accepts, a read of it, and a login.
 fn curl(dialect: Dialect, address: SocketAddr, participant: &Participant) -> String {
     let Participant { conversation_id, participant_id, .. } = participant;
     let (path, body) = match dialect {
@@ -117,6 +121,8 @@ fn curl(dialect: Dialect, address: SocketAddr, participant: &Participant) -> Str
     };
     format!(
         "curl -i -X PATCH -H 'Authorization: Bearer {STATIC_TOKEN}' -H 'Content-Type: application/json' \\\n  \
-         -d '{body}' \\\n  http://{address}/api/v2/conversations/{path}\n"
+         -d '{body}' \\\n  http://{address}/api/v2/conversations/{path}\n\
+         curl -s -H 'Authorization: Bearer {STATIC_TOKEN}' http://{address}/api/v2/conversations/{conversation_id}\n\
+         curl -s -u {CLIENT_ID}:{CLIENT_SECRET} -d grant_type=client_credentials http://{address}/oauth/token\n"
     )
 }

@@ -1,7 +1,7 @@
 //! Writing a run folder while the run goes on.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Error, LOG, RUN, TIMELINE, document, log, tables};
@@ -61,6 +61,18 @@ impl Folder {
         self.rewrite(run.state, &run.warnings, &run.totals)
     }
 
+    /// Writes another file of the folder: `fill` gives its content.
+    ///
+    /// # Errors
+    /// When the file cannot be written; half of it is never left.
+    pub fn attach(&self, name: &str, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
+        replace_with(&self.path, name, |file| {
+            let mut buffered = BufWriter::new(file);
+            fill(&mut buffered)?;
+            buffered.flush()
+        })
+    }
+
     /// The row of `timeline.csv` commits a second, so it is written when the second's histograms are.
     fn append(&mut self) -> Result<(), Error> {
         self.log.flush()?;
@@ -83,9 +95,13 @@ impl Folder {
 
 /// Writes a whole file of the folder: nobody ever sees half of it.
 pub(super) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    replace_with(folder, name, |mut file| file.write_all(bytes))
+}
+
+fn replace_with(folder: &Path, name: &str, fill: impl FnOnce(File) -> io::Result<()>) -> Result<(), Error> {
     let path = folder.join(name);
     let partial = folder.join(format!(".{name}.partial"));
-    fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, &path)).map_err(|reason| {
+    File::create(&partial).and_then(fill).and_then(|()| fs::rename(&partial, &path)).map_err(|reason| {
         // A second failure would only hide the first.
         let _ = fs::remove_file(&partial);
         Error::Write { path, reason }

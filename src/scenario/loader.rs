@@ -16,6 +16,7 @@ mod trial;
 mod variants;
 
 use std::fs;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use toml::de::DeTable;
@@ -23,6 +24,9 @@ use toml::de::DeTable;
 use super::{LoadError, Mistake, Overrides, Scenario, Simulator};
 pub(super) use source::is_secret;
 use tree::{Document, Table};
+
+/// No file of this kind is longer, in bytes: what goes on is no file at all.
+const LONGEST_FILE: u64 = 16 * 1024 * 1024;
 
 /// The tables and values at the top of a scenario.
 const KEYS: [&str; 7] = ["name", "seed", "target", "data", "variant", "load", "limit"];
@@ -108,7 +112,17 @@ fn is_of_scenario(key: &str) -> bool {
 }
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>, LoadError> {
-    fs::read(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })
+    let read = || {
+        let mut bytes = Vec::new();
+        fs::File::open(path)?.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let unreadable = |source| LoadError::Unreadable { path: path.to_owned(), source };
+    let bytes = read().map_err(unreadable)?;
+    if bytes.len() as u64 > LONGEST_FILE {
+        return Err(unreadable(io::ErrorKind::FileTooLarge.into()));
+    }
+    Ok(bytes)
 }
 
 /// What `read` makes of a file's content, unless it notes a mistake; it gives `None` only after noting one.

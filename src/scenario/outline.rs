@@ -110,6 +110,9 @@ fn fault_lines(faults: &Faults) -> Vec<String> {
         (faults.stale_read, "read what was before the last change"),
         (faults.duplicate, "count again when they are repeated"),
         (faults.html_503, "answered with 503 and a page of HTML"),
+        (faults.empty_503, "answered with 503 and no body"),
+        (faults.json_503, "answered with 503 by the API"),
+        (faults.conflict_409, "of writes refused with 409"),
         (faults.wrong_length, "answered with a wrong Content-Length"),
     ];
     let timed = [

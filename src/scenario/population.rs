@@ -136,8 +136,8 @@ impl Life {
         }
         let mut draw = |span: Span| random.random_range(span.min..=span.max);
         let alerting = draw(self.draft);
-        let connected = alerting + draw(self.alerting);
-        let terminated = self.connected.map(|span| connected + draw(span));
+        let connected = alerting.saturating_add(draw(self.alerting));
+        let terminated = self.connected.map(|span| connected.saturating_add(draw(span)));
         Some(Course { alerting, connected, terminated })
     }
 }

@@ -128,6 +128,9 @@ fn faults(faults: &Faults) -> Value {
         "duplicate": draw(faults.duplicate),
         "slow_body": timed(faults.slow_body),
         "html_503": draw(faults.html_503),
+        "empty_503": draw(faults.empty_503),
+        "json_503": draw(faults.json_503),
+        "conflict_409": draw(faults.conflict_409),
         "wrong_length": draw(faults.wrong_length),
         "early_expiry": timed(faults.early_expiry),
     })

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::population::Life;
-use crate::quota::{Cost, Limiter, Model, Quota, Scope};
+use super::words::per_token;
+use crate::quota::Quota;
 use crate::units::{Rate, Share};
 
 /// The client that the simulator's login always knows. With `clients` above 1 there are more: this name with `-2`, `-3`
@@ -73,12 +74,7 @@ impl Default for Simulator {
             token_life: Duration::from_hours(24),
             static_token_life: None,
             logins: Some(per_minute(300)),
-            quotas: vec![Quota {
-                name: "token".to_owned(),
-                limiter: Limiter::new(Model::FirstRequestWindow { rate: per_minute(300) }),
-                scope: Scope { token: true, ..Scope::default() },
-                cost: Cost::Request,
-            }],
+            quotas: vec![per_token(per_minute(300))],
             signals: Signals::default(),
             latency: LogNormal { median: Duration::from_millis(20), p99: Duration::from_millis(80) },
             visible_after: LogNormal::always(Duration::from_millis(200)),
@@ -161,7 +157,9 @@ pub enum QuotaHeaders {
     XRateLimit,
 }
 
-/// What goes wrong, and how often. Each fault is drawn for each request that it can befall, by the request's number.
+/// What goes wrong, and how often. Each fault is drawn for each request by the request's number; a write is one of
+/// attributes. What comes from in front of the API (`html_503`, `empty_503`) comes first, then resets, then `json_503` and
+/// `conflict_409`; a dropped write has no other fault. So of two faults at 50 % the second befalls a quarter.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Faults {
     /// The connection is reset instead of an answer; the request is not applied.
@@ -190,6 +188,12 @@ pub struct Faults {
     pub slow_body: Timed,
     /// The answer is a page of HTML with the status 503; the request is not applied.
     pub html_503: Draw,
+    /// The answer is a 503 without a body, from in front of the API like the page.
+    pub empty_503: Draw,
+    /// The answer is the API's own 503, `service.unavailable`; the request is not applied.
+    pub json_503: Draw,
+    /// A write is refused with 409, as one that another has overtaken; it is not applied.
+    pub conflict_409: Draw,
     /// The answer says that its body is longer than it is.
     pub wrong_length: Draw,
     /// A token that a login gives out expires after a time, whatever its `expires_in` says. Drawn by the login's number.

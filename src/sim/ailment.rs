@@ -28,6 +28,12 @@ pub(super) enum Ailment {
     SlowBody,
     /// A page of HTML with the status 503.
     Html503,
+    /// A 503 without a body.
+    Empty503,
+    /// A 503 of the API.
+    Json503,
+    /// A write is refused with 409.
+    Conflict409,
     /// A body that is shorter than its header says.
     WrongLength,
     /// A stall held the answer back.
@@ -38,7 +44,7 @@ pub(super) enum Ailment {
 
 /// Some of all ailments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Ailments(u16);
+pub(super) struct Ailments(u32);
 
 /// Every ailment that is drawn by request number, with how often it happens.
 #[derive(Debug, Clone)]
@@ -48,7 +54,7 @@ pub(super) struct Odds {
 }
 
 impl Ailment {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 17] = [
         Self::Reset,
         Self::Cut,
         Self::Drop,
@@ -60,6 +66,9 @@ impl Ailment {
         Self::Duplicate,
         Self::SlowBody,
         Self::Html503,
+        Self::Empty503,
+        Self::Json503,
+        Self::Conflict409,
         Self::WrongLength,
         Self::Stall,
         Self::EarlyExpiry,
@@ -79,13 +88,16 @@ impl Ailment {
             Self::Duplicate => "duplicate",
             Self::SlowBody => "slow_body",
             Self::Html503 => "html_503",
+            Self::Empty503 => "empty_503",
+            Self::Json503 => "json_503",
+            Self::Conflict409 => "conflict_409",
             Self::WrongLength => "wrong_length",
             Self::Stall => "stall",
             Self::EarlyExpiry => "early_expiry",
         }
     }
 
-    fn bit(self) -> u16 {
+    fn bit(self) -> u32 {
         1 << self as u16
     }
 }
@@ -123,6 +135,9 @@ impl Odds {
             (Ailment::Duplicate, faults.duplicate),
             (Ailment::SlowBody, faults.slow_body.draw),
             (Ailment::Html503, faults.html_503),
+            (Ailment::Empty503, faults.empty_503),
+            (Ailment::Json503, faults.json_503),
+            (Ailment::Conflict409, faults.conflict_409),
             (Ailment::WrongLength, faults.wrong_length),
         ];
         Self { drawn: all.into_iter().filter(|(_, draw)| draw.share > Share::NONE).collect() }
@@ -142,5 +157,21 @@ impl Odds {
             }
         }
         ailments
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Simulator;
+
+    #[test]
+    fn every_ailment_bears_the_name_of_its_field_and_every_field_is_an_ailment() {
+        let shown = Simulator::default().shown();
+        let mut fields: Vec<_> = shown["faults"].as_object().unwrap().keys().map(String::as_str).collect();
+        let mut names = Ailment::ALL.map(Ailment::name);
+        fields.sort_unstable();
+        names.sort_unstable();
+        assert_eq!(names.as_slice(), fields);
     }
 }

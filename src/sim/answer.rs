@@ -32,8 +32,17 @@ pub(super) enum Answer {
     },
     /// The request is refused, or failed.
     Refused(Refusal),
-    /// A page of HTML with the status 503.
-    Unavailable,
+    /// The status 503 from in front of the API.
+    Unavailable(Page),
+}
+
+/// What stands in an answer that does not come from the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Page {
+    /// A page of HTML.
+    Html,
+    /// Nothing.
+    Empty,
 }
 
 /// An answer in the form of HTTP.
@@ -49,16 +58,16 @@ impl Answer {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::Success { status, .. } => *status,
-            Self::Refused(refusal) => refusal.status(),
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Refused(refusal) => refusal.kind().0,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     /// Its code: empty for a success and for a page that has none.
     pub(super) fn code(&self) -> &'static str {
         match self {
-            Self::Refused(refusal) => refusal.code(),
-            Self::Success { .. } | Self::Unavailable => "",
+            Self::Refused(refusal) => refusal.kind().1,
+            Self::Success { .. } | Self::Unavailable(_) => "",
         }
     }
 
@@ -68,7 +77,7 @@ impl Answer {
             Self::Success { status, body } => {
                 *status != StatusCode::NO_CONTENT && (wire != Ailment::SlowBody || !body.is_empty())
             }
-            Self::Refused(_) | Self::Unavailable => true,
+            Self::Refused(_) | Self::Unavailable(_) => true,
         }
     }
 
@@ -80,10 +89,15 @@ impl Answer {
         }
         headers.extend(signals);
         let (status, body, media_type) = match self {
-            Self::Unavailable => {
-                // It comes from in front of the API, which knows nothing of the request.
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
-                let body = Bytes::from_static(UNAVAILABLE);
+            // It comes from in front of the API, which knows nothing of the request.
+            Self::Unavailable(page) => {
+                let body = match page {
+                    Page::Html => {
+                        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+                        Bytes::from_static(UNAVAILABLE)
+                    }
+                    Page::Empty => Bytes::new(),
+                };
                 return Reply { status: StatusCode::SERVICE_UNAVAILABLE, headers, body };
             }
             Self::Success { status, body } => (status, body, "application/json"),

@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use serde::Serialize;
 
 use super::ailment::{Ailment, Ailments};
-use super::answer::Answer;
+use super::answer::{Answer, Page};
 use super::body::Input;
 use super::chance::Chance;
 use super::conversations::{Conversations, Freshness};
@@ -22,9 +22,6 @@ use super::tokens::Tokens;
 use super::truth::Truth;
 use super::write::{Fate, Write};
 use crate::scenario::Simulator;
-
-/// What a refusal that no time ends tells to wait for.
-const UNKNOWN_REST: Duration = Duration::from_secs(1);
 
 /// All state of the simulated API. Instants are times since the server's start.
 #[derive(Debug)]
@@ -96,7 +93,7 @@ impl Api {
             chance: Chance::new(config),
             started,
             tokens: Tokens::new(config),
-            quotas: Quotas::new(&config.quotas),
+            quotas: Quotas::new(&config.quotas, started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()),
             conversations: Conversations::new(config, started),
             limits: Limits::new(config),
             truth: Truth::default(),
@@ -156,11 +153,14 @@ impl Api {
             answer_at,
             is_held_back: note.faults.has(Ailment::Stall) || !note.delay.is_zero() || !note.withheld.is_zero(),
             faults: note.faults,
-            in_flight: note.caller.filter(|_| matches!(note.quota, Some(Decision::Admitted { .. }))),
+            in_flight: match note.quota {
+                Decision::Admitted { .. } if self.quotas.await_the_end() => note.caller,
+                _ => None,
+            },
         };
         self.count(call, &verdict);
         self.keep(number, &verdict, &note);
-        Verdict { in_flight: verdict.in_flight.filter(|_| self.quotas.await_the_end()), ..verdict }
+        verdict
     }
 
     /// Takes note that an admitted request has been answered, or that nobody waits for its answer any more.
@@ -189,7 +189,7 @@ impl Api {
     /// Judges token and quotas.
     fn pass(&mut self, asked: &Asked<'_>, note: &mut Note) -> Result<(), Refusal> {
         let Asked { call, now, .. } = *asked;
-        if !call.route.needs_token() || note.drawn.has(Ailment::Html503) {
+        if !call.route.needs_token() || front_page(note.drawn).is_some() {
             return Ok(());
         }
         let (id, token) = self.tokens.find(call.authorization, now)?;
@@ -197,7 +197,7 @@ impl Api {
             token: id,
             client: token.client,
             address: call.address,
-            resource: call.route.conversation().and_then(Id::parse),
+            resource: self.conversations.named(call.route),
             attributes: asked.input.as_ref().map_or(0, Input::attributes),
             bytes: asked.bytes,
         };
@@ -205,11 +205,11 @@ impl Api {
         match self.quotas.pass(&caller, now) {
             Passage::Admitted { delay } => {
                 note.delay = delay;
-                note.quota = Some(Decision::Admitted { delay });
+                note.quota = Decision::Admitted { delay };
             }
             Passage::Refused { by, until } => {
-                note.quota = Some(Decision::Refused { by });
-                note.rest = until.map_or(UNKNOWN_REST, |until| until.saturating_sub(now));
+                note.quota = Decision::Refused { by };
+                note.rest = until.saturating_sub(now);
                 return Err(Refusal::Throttled { retry_after_s: told_seconds(&self.config.signals, note.rest) });
             }
         }
@@ -219,9 +219,9 @@ impl Api {
     /// Ends a request whose answer is due, after token and quotas have said what they say.
     fn end(&mut self, asked: Asked<'_>, passed: Result<(), Refusal>, note: &mut Note) -> Ending {
         let (now, drawn) = (asked.now, note.drawn);
-        if drawn.has(Ailment::Html503) {
-            note.faults.add(Ailment::Html503);
-            return Ending::Answer(Answer::Unavailable, Headers::new());
+        if let Some((fault, page)) = front_page(drawn) {
+            note.faults.add(fault);
+            return Ending::Answer(Answer::Unavailable(page), Headers::new());
         }
         if drawn.has(Ailment::Reset) {
             note.faults.add(Ailment::Reset);
@@ -245,6 +245,14 @@ impl Api {
 
     fn apply(&mut self, asked: Asked<'_>, note: &mut Note) -> Result<Answer, Refusal> {
         let Asked { number, call, now, .. } = asked;
+        if note.drawn.has(Ailment::Json503) {
+            note.faults.add(Ailment::Json503);
+            return Err(Refusal::Unavailable);
+        }
+        if note.drawn.has(Ailment::Conflict409) && call.route.writes() {
+            note.faults.add(Ailment::Conflict409);
+            return Err(Refusal::Conflict { reason: "the request conflicts with another one".to_owned() });
+        }
         let found = |body| Ok(Answer::Success { status: StatusCode::OK, body });
         match (call.route, asked.input?) {
             (Route::Attributes { whom, .. } | Route::Forum { whom, .. }, Input::Change(change)) => {
@@ -256,9 +264,11 @@ impl Api {
                 write.carry_out(&mut self.conversations, whom, now, note)
             }
             (Route::Participant { whom }, Input::Participant { hangs_up }) => {
-                self.conversations.know(whom)?;
                 if hangs_up {
                     self.conversations.hang_up(whom, now)?;
+                    note.applied = Some(now);
+                } else {
+                    self.conversations.know(whom)?;
                 }
                 Ok(Answer::Success { status: StatusCode::ACCEPTED, body: Vec::new() })
             }
@@ -307,7 +317,7 @@ impl Api {
         entry.judged = Some(note.judged);
         entry.token = note.token.map(|token| token.name).or(note.issued.map(|issued| issued.name));
         entry.client = note.token.map(|token| token.client).or(note.issued.map(|issued| issued.client));
-        entry.quota = note.quota.unwrap_or(Decision::NotAsked);
+        entry.quota = note.quota;
         entry.faults = verdict.faults;
         entry.end = match &verdict.ending {
             Ending::Reset => End::Reset,
@@ -316,6 +326,12 @@ impl Api {
         entry.answered = Some(verdict.answer_at);
         (entry.applied, entry.reverted) = (note.applied, note.reverted);
     }
+}
+
+/// The answer from in front of the API, which has nothing to do with the request.
+fn front_page(drawn: Ailments) -> Option<(Ailment, Page)> {
+    let pages = [(Ailment::Html503, Page::Html), (Ailment::Empty503, Page::Empty)];
+    pages.into_iter().find(|(fault, _)| drawn.has(*fault))
 }
 
 #[cfg(test)]

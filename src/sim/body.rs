@@ -24,7 +24,10 @@ pub(super) enum Body {
     /// All of it.
     Whole(Bytes),
     /// More than the API takes; not kept.
-    TooLarge,
+    TooLarge {
+        /// So many bytes came.
+        bytes: usize,
+    },
     /// It did not arrive in time.
     Late,
 }
@@ -55,11 +58,12 @@ struct Echo<'a> {
 }
 
 impl Body {
-    /// Its length in bytes, as far as it was kept.
+    /// The bytes that came, as far as the request is counted by them.
     pub(super) fn length(&self) -> usize {
         match self {
             Self::Whole(bytes) => bytes.len(),
-            Self::TooLarge | Self::Late => 0,
+            Self::TooLarge { bytes } => *bytes,
+            Self::Late => 0,
         }
     }
 
@@ -67,7 +71,7 @@ impl Body {
     pub(super) fn whole(&self) -> Result<&Bytes, Refusal> {
         match self {
             Self::Whole(bytes) => Ok(bytes),
-            Self::TooLarge => Err(Refusal::TooLarge),
+            Self::TooLarge { .. } => Err(Refusal::TooLarge),
             Self::Late => Err(Refusal::Timeout),
         }
     }

@@ -9,7 +9,7 @@ use super::change::{Attributes, Change, Claims, Extent, State};
 use super::id::Id;
 use super::participant::{Accepted, Participant};
 use super::refusal::{Refusal, to_json};
-use super::route::Whom;
+use super::route::{Route, Whom};
 use crate::scenario::{Course, Dialect, Life, Simulator, population};
 
 /// All conversations.
@@ -232,6 +232,12 @@ impl Conversations {
         Ok(to_json(&View { id, start_time: &self.start_time, end_time, participants: participants.collect() }))
     }
 
+    /// The conversation that a path names, or that has the participant which it names.
+    pub(super) fn named(&self, route: Route<'_>) -> Option<Id> {
+        let of_participant = || self.of_participant.get(&Id::parse(route.whom()?.participant)?).copied();
+        route.conversation().and_then(Id::parse).or_else(of_participant)
+    }
+
     fn find(&mut self, whom: Whom<'_>) -> Result<(Id, &mut Conversation), Refusal> {
         let id = match whom.conversation {
             Some(text) => Id::parse(text),
@@ -299,7 +305,7 @@ mod tests {
     }
 
     fn status(result: Result<(), Refusal>) -> u16 {
-        result.map_or_else(|refusal| refusal.status().as_u16(), |()| 200)
+        result.map_or_else(|refusal| refusal.kind().0.as_u16(), |()| 200)
     }
 
     #[test]

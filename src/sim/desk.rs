@@ -87,7 +87,7 @@ impl Desk {
     pub(super) fn truth(&self) -> Vec<Value> {
         let (first, entries) = self.api.copy_log(0, usize::MAX);
         let line = |(number, entry): (u64, &super::log::Entry)| {
-            serde_json::from_slice(&entry.line(number, |quota| &self.config.quotas[quota].name)).unwrap()
+            serde_json::from_slice(&entry.line(number, &self.chance, &self.config.quotas)).unwrap()
         };
         (first..).zip(&entries).map(line).collect()
     }

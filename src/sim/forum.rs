@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `conversations/C/participants/P`, `conversations/participants/P` | the map wrapped twice: 200 | 400 `validation_failure` |
 //! | `conversations/web/C/participants/P` | type and map: 200 | 400 `invalid_request_body` without the right type, 409 for a full object out of step |
-//! | `interactions/I/participants/P` | never, whatever comes: 200, and nothing changes | 400 without `Content-Type` |
+//! | `interactions/I/participants/P` | never: 200 whatever the fields, and nothing changes | 400 without `Content-Type` |
 //! | `conversations/interactions/I/participants/P` | type and map: 200 | the same, 400 `invalid_request_body` without the right type, 409 for a stale version |
 //! | `conversations/voice/conversations/C/participants/P` | the whole object: 204 | less of it: 204, and it goes again or never comes |
 //! | `conversations/calls/C/participants/P` | PATCH with the map alone; PUT with `id` and `routing`: 200 | 400 `invalid_request_body`; 404 for a while after the call connects |

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::refusal::{MAX_BODY, to_json};
-use crate::quota::Model;
+use crate::quota::{Cost, Dimension, Model, Quota, Scope};
 use crate::scenario::Simulator;
 
 /// The API's published default for the requests of an application's user, per minute.
@@ -29,13 +29,14 @@ struct Limit<'a> {
 }
 
 impl Limits {
-    /// What this configuration amounts to: what its quota of each token admits in a minute, where it has one, and the
+    /// What this configuration amounts to: what its quotas of each token admit in a minute, where it has one, and the
     /// published defaults of limits that it does not have.
     pub(super) fn new(config: &Simulator) -> Self {
         const PLATFORM: &str = "platform.api";
         let limit = |key, value| Limit { key, namespace: PLATFORM, value };
-        let of_token = config.quotas.iter().find(|quota| quota.scope.token);
-        let per_minute = of_token.and_then(|quota| per_minute(quota.limiter.model));
+        let of_token = |quota: &&Quota| quota.scope == Scope::of([Dimension::Token]) && quota.cost == Cost::Request;
+        let of_tokens = config.quotas.iter().filter(of_token);
+        let per_minute = of_tokens.filter_map(|quota| per_minute(quota.limiter.model)).min();
         let mut entities = Vec::new();
         if let Some(value) = per_minute {
             entities.push(limit("client.credentials.token.rate.per.minute", value));

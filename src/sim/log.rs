@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::ailment::Ailments;
+use super::ailment::{Ailment, Ailments};
+use super::chance::Chance;
 use super::id::Id;
-use super::tokens::TokenName;
+use super::refusal::to_json;
+use super::tokens::{ClientName, TokenName};
+use crate::quota::Quota;
 
 /// The latest requests, by number.
 #[derive(Debug)]
@@ -61,9 +64,10 @@ pub(super) enum Method {
 }
 
 /// What the quotas decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Decision {
     /// They were not asked.
+    #[default]
     NotAsked,
     /// They admitted it, after a delay.
     Admitted { delay: Duration },
@@ -86,6 +90,7 @@ pub(super) enum End {
 #[derive(Serialize)]
 struct Line<'a> {
     number: u64,
+    correlation_id: Id,
     arrived_us: u64,
     judged_us: Option<u64>,
     method: Method,
@@ -94,7 +99,7 @@ struct Line<'a> {
     participant: Option<Id>,
     address: IpAddr,
     token: Option<Text<TokenName>>,
-    client: Option<u32>,
+    client: Option<Text<ClientName>>,
     quota: Option<&'static str>,
     refused_by: Option<&'a str>,
     delay_us: u64,
@@ -160,22 +165,24 @@ impl Log {
 }
 
 impl Entry {
-    /// The line of the truth, without its end of line; `quota` names a quota.
-    pub(super) fn line<'a>(&self, number: u64, quota: impl Fn(usize) -> &'a str) -> Vec<u8> {
+    /// The line of the truth, without its end of line, where these are the simulator's luck and its quotas.
+    pub(super) fn line(&self, number: u64, chance: &Chance, quotas: &[Quota]) -> Vec<u8> {
         // Arrivals are whole microseconds. What is due between two of them is first seen at the second.
         let micros = |at: Duration| u64::try_from(at.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX);
         let (end, status, code) = match self.end {
             End::Unread => ("unread", None, ""),
+            End::Answered { status, code } if self.faults.has(Ailment::Cut) => ("cut", Some(status), code),
             End::Answered { status, code } => ("answered", Some(status), code),
             End::Reset => ("reset", None, ""),
         };
         let (decision, refused_by, delay) = match self.quota {
             Decision::NotAsked => (None, None, Duration::ZERO),
             Decision::Admitted { delay } => (Some("admitted"), None, delay),
-            Decision::Refused { by } => (Some("refused"), Some(quota(by)), Duration::ZERO),
+            Decision::Refused { by } => (Some("refused"), Some(&*quotas[by].name), Duration::ZERO),
         };
-        super::refusal::to_json(&Line {
+        to_json(&Line {
             number,
+            correlation_id: chance.correlation_id(number),
             arrived_us: micros(self.arrived),
             judged_us: self.judged.map(micros),
             method: self.method,
@@ -184,11 +191,11 @@ impl Entry {
             participant: self.participant,
             address: self.address,
             token: self.token.map(Text),
-            client: self.client,
+            client: self.client.map(ClientName).map(Text),
             quota: decision,
             refused_by,
             delay_us: micros(delay),
-            faults: self.faults.iter().map(super::ailment::Ailment::name).collect(),
+            faults: self.faults.iter().map(Ailment::name).collect(),
             end,
             status,
             code,

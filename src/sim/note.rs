@@ -19,7 +19,7 @@ pub(super) struct Note {
     pub(super) caller: Option<Caller>,
     pub(super) token: Option<Token>,
     pub(super) issued: Option<Issued>,
-    pub(super) quota: Option<Decision>,
+    pub(super) quota: Decision,
     /// The quotas delay it so long.
     pub(super) delay: Duration,
     /// The quotas that refuse it admit it after so long.

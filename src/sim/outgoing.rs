@@ -30,9 +30,6 @@ const MISSING: usize = 64;
 /// takes along what is not read yet, and hyper drops what it has not written yet.
 const BEFORE_END: Duration = Duration::from_millis(20);
 
-/// So many requests are copied out of the log at a time: the lock is held for no longer than that.
-const PAGE: usize = 256;
-
 /// Why a request gets no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoAnswer {
@@ -42,6 +39,9 @@ pub(super) enum NoAnswer {
     /// The client went away.
     #[error("the request's body did not arrive: {0}")]
     Unread(Box<dyn std::error::Error + Send + Sync>),
+    /// The log has forgotten what was to come next.
+    #[error("the log was faster than its reader")]
+    Forgotten,
 }
 
 /// The body of a response.
@@ -76,6 +76,8 @@ enum End {
 pub(super) struct Pages {
     shared: Arc<Shared>,
     next: u64,
+    /// A page has been shown: what comes next must not be missing.
+    has_begun: bool,
     /// The number of the first request that is not shown.
     end: u64,
     /// After a page the thread's other connections have their turn. A plain wake would not do: the runtime looks for what
@@ -121,9 +123,9 @@ impl Outgoing {
     }
 
     /// A response of one piece of JSON.
-    pub(super) fn json(text: Bytes) -> Response<Self> {
+    pub(super) fn json(status: StatusCode, text: Bytes) -> Response<Self> {
         let mut response = Response::new(Self::Whole(Full::new(text)));
-        *response.status_mut() = StatusCode::OK;
+        *response.status_mut() = status;
         let media_type = HeaderValue::from_static("application/json");
         response.headers_mut().insert(hyper::header::CONTENT_TYPE, media_type);
         response
@@ -132,8 +134,8 @@ impl Outgoing {
     /// A response with the requests from number `from` on that have arrived by now and are still known, a line of JSON each.
     pub(super) fn truth(shared: &Arc<Shared>, from: u64) -> Response<Self> {
         let end = shared.api().next_number();
-        let mut response =
-            Response::new(Self::Pages(Pages { shared: Arc::clone(shared), next: from, end, turn_of_others: None }));
+        let pages = Pages { shared: Arc::clone(shared), next: from, has_begun: false, end, turn_of_others: None };
+        let mut response = Response::new(Self::Pages(pages));
         let media_type = HeaderValue::from_static("application/x-ndjson");
         response.headers_mut().insert(hyper::header::CONTENT_TYPE, media_type);
         response
@@ -166,19 +168,17 @@ impl Pages {
             ready!(turn.as_mut().poll(context));
         }
         self.turn_of_others = Some(Box::pin(yield_now()));
-        Poll::Ready(self.page().map(|page| Ok(Frame::data(page))))
+        Poll::Ready(self.page().map(|page| page.map(Frame::data)))
     }
 
-    fn page(&mut self) -> Option<Bytes> {
-        let (first, entries) = self.shared.api().copy_log(self.next, PAGE);
-        let left = usize::try_from(self.end.saturating_sub(first)).unwrap_or(usize::MAX);
-        let mut text = Vec::new();
-        for (number, entry) in (first..).zip(entries.iter().take(left)) {
-            text.extend(entry.line(number, |quota| &self.shared.config.quotas[quota].name));
-            text.push(b'\n');
-            self.next = number + 1;
+    /// The next page; an error when it was forgotten before it was read.
+    fn page(&mut self) -> Option<Result<Bytes, NoAnswer>> {
+        let page = self.shared.page(self.next, self.end);
+        if self.has_begun && page.first > self.next && self.next < self.end {
+            return Some(Err(NoAnswer::Forgotten));
         }
-        (!text.is_empty()).then(|| text.into())
+        (self.has_begun, self.next) = (true, page.next);
+        (!page.text.is_empty()).then(|| Ok(page.text.into()))
     }
 }
 

@@ -10,10 +10,15 @@ use crate::quota::{Admission, Arrival, Cost, Quota, Scope, State, Usage};
 /// So many keys may be known to a quota before the idle ones are looked for and forgotten.
 const FIRST_SWEEP: usize = 10_000;
 
+/// What is told to wait for where no time ends a refusal: a request in flight may be answered at any instant.
+const UNKNOWN_REST: Duration = Duration::from_secs(1);
+
 /// All quotas with their states.
 #[derive(Debug)]
 pub(super) struct Quotas {
     quotas: Vec<Kept>,
+    /// The server's start, from the Unix epoch: windows on the clock are those of the wall clock, in UTC.
+    started: Duration,
 }
 
 /// A quota with the state of each key.
@@ -58,21 +63,30 @@ pub(super) enum Passage {
     Refused {
         /// Index of the first quota that refuses.
         by: usize,
-        /// When all would admit it, if nothing arrives meanwhile; `None` where that does not depend on time.
-        until: Option<Duration>,
+        /// When all would admit it, if nothing arrived meanwhile. Where that does not depend on time alone, the latest
+        /// instant that is known, and at least after [`UNKNOWN_REST`].
+        until: Duration,
     },
 }
 
 impl Quotas {
-    /// Nothing is used up.
-    pub(super) fn new(quotas: &[Quota]) -> Self {
+    /// Nothing is used up at the server's start, which is so long after the Unix epoch.
+    pub(super) fn new(quotas: &[Quota], started: Duration) -> Self {
         let kept = |quota: &Quota| Kept { quota: quota.clone(), states: HashMap::new(), sweep_at: FIRST_SWEEP };
-        Self { quotas: quotas.iter().map(kept).collect() }
+        Self { quotas: quotas.iter().map(kept).collect(), started }
     }
 
     /// Judges a request and counts it. It passes when every quota admits it, and only then do quotas count it as admitted:
     /// what one quota refuses uses up nothing of the others, but of those that count refused requests.
     pub(super) fn pass(&mut self, caller: &Caller, now: Duration) -> Passage {
+        match self.pass_at(caller, self.started.saturating_add(now)) {
+            Passage::Refused { by, until } => Passage::Refused { by, until: until.saturating_sub(self.started) },
+            admitted @ Passage::Admitted { .. } => admitted,
+        }
+    }
+
+    /// The same at an instant from the Unix epoch.
+    fn pass_at(&mut self, caller: &Caller, now: Duration) -> Passage {
         let mut longest = Duration::ZERO;
         for (index, kept) in self.quotas.iter_mut().enumerate() {
             let arrival = kept.arrival(caller, now);
@@ -92,18 +106,22 @@ impl Quotas {
 
     /// Takes note of a request that the quota with index `by` is the first to refuse.
     fn refuse(&mut self, by: usize, caller: &Caller, now: Duration) -> Passage {
-        let mut until = Some(now);
+        let mut latest = now;
         for kept in &mut self.quotas {
             let arrival = kept.arrival(caller, now);
             let (quota, state) = kept.state(caller, now);
             let is_own = matches!(quota.limiter.judge(state, arrival), Admission::Refused { .. });
             quota.limiter.note_refused(state, arrival, is_own);
             // Judged once more: the refusal itself may have begun a penalty, or count where refused requests do.
-            if let Admission::Refused { until: then } = quota.limiter.judge(state, arrival) {
-                until = until.zip(then).map(|(latest, then)| latest.max(then));
-            }
+            latest = latest.max(match quota.limiter.judge(state, arrival) {
+                Admission::Admitted { .. } => now,
+                Admission::Refused { until: Some(until) } => until,
+                Admission::Refused { until: None } => {
+                    now.saturating_add(quota.limiter.usage(state, now).reset.max(UNKNOWN_REST))
+                }
+            });
         }
-        Passage::Refused { by, until }
+        Passage::Refused { by, until: latest }
     }
 
     /// Whether any quota cares when an admitted request ends.
@@ -113,6 +131,7 @@ impl Quotas {
 
     /// Takes note that an admitted request has been answered.
     pub(super) fn done(&mut self, caller: &Caller, now: Duration) {
+        let now = self.started.saturating_add(now);
         for kept in self.quotas.iter_mut().filter(|kept| kept.quota.limiter.model.awaits_the_end()) {
             let cost = kept.arrival(caller, now).cost;
             let (quota, state) = kept.state(caller, now);
@@ -122,6 +141,7 @@ impl Quotas {
 
     /// How much of each quota is in use for a request like this.
     pub(super) fn usages(&mut self, caller: &Caller, now: Duration) -> impl Iterator<Item = (&Quota, Usage)> {
+        let now = self.started.saturating_add(now);
         self.quotas.iter_mut().map(move |kept| {
             let (quota, state) = kept.state(caller, now);
             (quota, quota.limiter.usage(state, now))

@@ -31,7 +31,7 @@ pub(super) enum Refusal {
     UnknownPath,
     /// A known path with another method.
     WrongMethod {
-        /// The method that the path has.
+        /// The methods that the path has.
         allow: &'static str,
     },
     /// No such conversation.
@@ -89,6 +89,8 @@ pub(super) enum Refusal {
     },
     /// An error of the server: an injected fault.
     Internal,
+    /// The server cannot answer at the moment: an injected fault.
+    Unavailable,
     /// The server gave up waiting for another: an injected fault.
     GatewayTimeout,
     /// A login that is refused, in the shape of the login.
@@ -104,16 +106,8 @@ pub(super) enum LoginRefusal {
     Form,
     /// Another grant than client credentials.
     Grant,
-    /// Too many live tokens.
+    /// Too many live tokens, or too many logins of the client.
     TooMany,
-}
-
-/// What an error body is made of. `template` becomes the message once its `{name}`s are filled in.
-struct Description<'a> {
-    status: StatusCode,
-    code: &'static str,
-    template: Cow<'static, str>,
-    params: Vec<(&'static str, &'a str)>,
 }
 
 /// The API's error body. Fields that do not apply are left out, as the API does.
@@ -171,19 +165,36 @@ impl Refusal {
         Self::Field { field: field.into(), reason }
     }
 
-    /// The status of the answer.
-    pub(super) fn status(&self) -> StatusCode {
+    /// The status of the answer, and the code in its body.
+    pub(super) fn kind(&self) -> (StatusCode, &'static str) {
+        const BAD_REQUEST: StatusCode = StatusCode::BAD_REQUEST;
         match self {
-            Self::Login(refusal) => refusal.describe().0,
-            _ => self.describe().status,
-        }
-    }
-
-    /// The code in the answer's body.
-    pub(super) fn code(&self) -> &'static str {
-        match self {
-            Self::Login(refusal) => refusal.describe().1,
-            _ => self.describe().code,
+            Self::NoToken => (StatusCode::UNAUTHORIZED, "authentication.required"),
+            Self::WrongToken => (StatusCode::UNAUTHORIZED, "bad.credentials"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "missing.permissions"),
+            Self::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, "too.many.requests.retry.after"),
+            Self::Timeout => (StatusCode::REQUEST_TIMEOUT, "client.timeout"),
+            Self::UnknownPath | Self::UnknownConversation { .. } => (StatusCode::NOT_FOUND, "not.found"),
+            Self::UnknownParticipant { .. } => {
+                (StatusCode::NOT_FOUND, "conversation.error.not.conversation.participant")
+            }
+            Self::WrongMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method.not.allowed"),
+            Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported.media.type"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "request.entity.too.large"),
+            Self::Malformed { .. } => (BAD_REQUEST, "bad.request"),
+            Self::Null { .. } => (BAD_REQUEST, "conversation.error.participant.attribute.null"),
+            Self::Type { .. } | Self::Value { .. } => (BAD_REQUEST, "invalid.value"),
+            Self::Field { .. } => (BAD_REQUEST, "invalid_request_body"),
+            Self::Shape { .. } => (BAD_REQUEST, "validation_failure"),
+            Self::NoContentType => (BAD_REQUEST, "missing_content_type"),
+            Self::Conflict { .. } => (StatusCode::CONFLICT, "conflict"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal.server.error"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "service.unavailable"),
+            Self::GatewayTimeout => (StatusCode::GATEWAY_TIMEOUT, "request.timeout"),
+            Self::Login(refusal) => {
+                let (status, code, _) = refusal.describe();
+                (status, code)
+            }
         }
     }
 
@@ -192,7 +203,7 @@ impl Refusal {
         if let Self::Login(refusal) = self {
             return refusal.render();
         }
-        let Description { status, code, template, params } = self.describe();
+        let ((status, code), template, params) = (self.kind(), self.template(), self.params());
         let param = |name| params.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
         let message = params
             .iter()
@@ -215,112 +226,50 @@ impl Refusal {
         (status, to_json(&body))
     }
 
-    fn describe(&self) -> Description<'_> {
-        self.describe_access().or_else(|| self.describe_entity()).unwrap_or_else(|| self.describe_content())
-    }
-
-    /// Refusals that have nothing to do with what the request asks for.
-    fn describe_access(&self) -> Option<Description<'_>> {
-        let plain =
-            |status, code, text: &'static str| Description { status, code, template: text.into(), params: vec![] };
-        Some(match self {
-            Self::NoToken => {
-                plain(StatusCode::UNAUTHORIZED, "authentication.required", "No authentication bearer token specified.")
+    /// The message, with `{name}` for each parameter.
+    fn template(&self) -> Cow<'static, str> {
+        let text = match self {
+            Self::NoToken => "No authentication bearer token specified.",
+            Self::WrongToken => "Invalid login credentials.",
+            Self::Forbidden => "The token lacks the permission conversation:participant:edit.",
+            Self::Throttled { retry_after_s: None } => "Rate limit exceeded the maximum",
+            Self::Throttled { retry_after_s: Some(seconds) } => {
+                return format!("Rate limit exceeded the maximum. Retry the request in [{seconds}] seconds").into();
             }
-            Self::WrongToken => plain(StatusCode::UNAUTHORIZED, "bad.credentials", "Invalid login credentials."),
-            Self::Forbidden => plain(
-                StatusCode::FORBIDDEN,
-                "missing.permissions",
-                "The token lacks the permission conversation:participant:edit.",
-            ),
-            Self::Throttled { retry_after_s } => {
-                let hint = retry_after_s.map(|s| format!(". Retry the request in [{s}] seconds")).unwrap_or_default();
-                let template = format!("Rate limit exceeded the maximum{hint}").into();
-                let (status, code) = (StatusCode::TOO_MANY_REQUESTS, "too.many.requests.retry.after");
-                Description { status, code, template, params: vec![] }
-            }
-            Self::Timeout => {
-                plain(StatusCode::REQUEST_TIMEOUT, "client.timeout", "The request did not arrive in time.")
-            }
-            Self::Internal => plain(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal.server.error",
-                "The server met a condition that it did not expect.",
-            ),
-            Self::GatewayTimeout => plain(StatusCode::GATEWAY_TIMEOUT, "request.timeout", "The request took too long."),
-            _ => return None,
-        })
-    }
-
-    /// Refusals of the path and of what it names.
-    fn describe_entity(&self) -> Option<Description<'_>> {
-        let (status, code, template, params): (_, _, Cow<'static, str>, _) = match self {
-            Self::UnknownPath => (StatusCode::NOT_FOUND, "not.found", "The path does not exist.".into(), vec![]),
-            Self::WrongMethod { allow } => {
-                let message = format!("The path has no other methods than {allow}.");
-                (StatusCode::METHOD_NOT_ALLOWED, "method.not.allowed", message.into(), vec![])
-            }
-            Self::UnknownConversation { id } => {
-                let params = vec![("entityId", id.as_str()), ("entityName", "conversation")];
-                (StatusCode::NOT_FOUND, "not.found", "The {entityName} {entityId} does not exist.".into(), params)
-            }
-            Self::UnknownParticipant { id } => {
-                let params = vec![("entityId", id.as_str()), ("entityName", "participant")];
-                let code = "conversation.error.not.conversation.participant";
-                (StatusCode::NOT_FOUND, code, "The {entityName} {entityId} is not in the conversation.".into(), params)
-            }
-            Self::Conflict { reason } => {
-                (StatusCode::CONFLICT, "conflict", "{reason}".into(), vec![("reason", reason.as_str())])
-            }
-            _ => return None,
+            Self::Timeout => "The request did not arrive in time.",
+            Self::UnknownPath => "The path does not exist.",
+            Self::UnknownConversation { .. } => "The {entityName} {entityId} does not exist.",
+            Self::UnknownParticipant { .. } => "The {entityName} {entityId} is not in the conversation.",
+            Self::WrongMethod { allow } => return format!("The path has no other methods than {allow}.").into(),
+            Self::ContentType => "The content type must be application/json.",
+            Self::TooLarge => return format!("The request is larger than {MAX_BODY} bytes.").into(),
+            Self::Malformed { .. } => "The request body is no JSON object: {reason}",
+            Self::Null { .. } => "The field {fieldName} must not be null.",
+            Self::Type { .. } => "The field {fieldName} must hold text, in a flat map of texts.",
+            Self::Value { .. } => "The field {fieldName} has a value of another kind.",
+            Self::Field { .. } => "The field {fieldName} {reason}.",
+            Self::Shape { .. } => "Validation failed: the field {fieldName} is missing.",
+            Self::NoContentType => "The request names no content type.",
+            Self::Conflict { .. } => "{reason}",
+            Self::Internal => "The server met a condition that it did not expect.",
+            Self::Unavailable => "The service is not available at the moment.",
+            Self::GatewayTimeout => "The request took too long.",
+            Self::Login(refusal) => refusal.describe().2,
         };
-        Some(Description { status, code, template, params })
+        text.into()
     }
 
-    /// Refusals of the body.
-    fn describe_content(&self) -> Description<'_> {
-        const BAD_REQUEST: StatusCode = StatusCode::BAD_REQUEST;
-        let (status, code, template, params): (_, _, Cow<'static, str>, _) = match self {
-            Self::ContentType => {
-                let message = "The content type must be application/json.".into();
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported.media.type", message, vec![])
-            }
-            Self::NoContentType => {
-                (BAD_REQUEST, "missing_content_type", "The request names no content type.".into(), vec![])
-            }
-            Self::TooLarge => {
-                let message = format!("The request is larger than {MAX_BODY} bytes.");
-                (StatusCode::PAYLOAD_TOO_LARGE, "request.entity.too.large", message.into(), vec![])
-            }
-            Self::Malformed { reason } => {
-                let params = vec![("reason", reason.as_str())];
-                (BAD_REQUEST, "bad.request", "The request body is no JSON object: {reason}".into(), params)
-            }
-            Self::Null { field } => (
-                BAD_REQUEST,
-                "conversation.error.participant.attribute.null",
-                "The field {fieldName} must not be null.".into(),
-                vec![("fieldName", field.as_str())],
-            ),
-            Self::Type { field } => {
-                let message = "The field {fieldName} must hold text, in a flat map of texts.".into();
-                (BAD_REQUEST, "invalid.value", message, vec![("fieldName", field.as_str())])
-            }
-            Self::Value { field } => {
-                let message = "The field {fieldName} has a value of another kind.".into();
-                (BAD_REQUEST, "invalid.value", message, vec![("fieldName", *field)])
-            }
-            Self::Field { field, reason } => {
-                let params = vec![("fieldName", field.as_str()), ("reason", *reason)];
-                (BAD_REQUEST, "invalid_request_body", "The field {fieldName} {reason}.".into(), params)
-            }
-            Self::Shape { field } => {
-                let message = "Validation failed: the field {fieldName} is missing.".into();
-                (BAD_REQUEST, "validation_failure", message, vec![("fieldName", *field)])
-            }
-            other => unreachable!("{other:?} is described elsewhere"),
-        };
-        Description { status, code, template, params }
+    /// The parameters of the message.
+    fn params(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Self::UnknownConversation { id } => vec![("entityId", id), ("entityName", "conversation")],
+            Self::UnknownParticipant { id } => vec![("entityId", id), ("entityName", "participant")],
+            Self::Malformed { reason } | Self::Conflict { reason } => vec![("reason", reason)],
+            Self::Null { field } | Self::Type { field } => vec![("fieldName", field)],
+            Self::Value { field } | Self::Shape { field } => vec![("fieldName", field)],
+            Self::Field { field, reason } => vec![("fieldName", field), ("reason", reason)],
+            _ => Vec::new(),
+        }
     }
 }
 

@@ -7,7 +7,6 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::http::request::Parts;
 
 use super::form::Form;
-use super::inspect::Inspection;
 use super::truth::Kind;
 use crate::scenario::Dialect;
 
@@ -59,6 +58,17 @@ pub(super) enum Route<'a> {
     Unknown,
 }
 
+/// What of the simulator itself can be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Inspection {
+    /// What the server did with each of the latest requests.
+    Truth,
+    /// The parameters.
+    Config,
+    /// Nothing that it has.
+    Unknown,
+}
+
 /// The participant that a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Whom<'a> {
@@ -100,6 +110,17 @@ impl<'a> Call<'a> {
     }
 }
 
+impl Inspection {
+    /// What the path after `/_sim/` names.
+    fn of(name: &str) -> Self {
+        match name {
+            "truth" => Self::Truth,
+            "config" => Self::Config,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 impl<'a> Whom<'a> {
     fn new(conversation: &'a str, participant: &'a str) -> Self {
         Self { conversation: Some(conversation), participant }
@@ -120,7 +141,7 @@ impl<'a> Route<'a> {
             return Self::Login;
         }
         let Some(rest) = path.strip_prefix("/api/v2/") else {
-            return path.strip_prefix("/_sim/").and_then(Inspection::of).map_or(Self::Unknown, Self::Inspect);
+            return path.strip_prefix("/_sim/").map_or(Self::Unknown, |name| Self::Inspect(Inspection::of(name)));
         };
         if let Some(namespace) = rest.strip_prefix("organizations/limits/namespaces/") {
             return Self::Limits { namespace };
@@ -265,7 +286,7 @@ mod tests {
             (Method::PATCH, "/api/v2/conversations/c/participants/p/attributes/x/y", Route::Unknown),
             (Method::PATCH, "/api/v2/conversations/web/c/participants/p/attributes", Route::Unknown),
             (Method::PATCH, "/api/v2/conversations/calls/c", Route::Unknown),
-            (Method::GET, "/_sim/else", Route::Unknown),
+            (Method::GET, "/_sim/else", Route::Inspect(Inspection::Unknown)),
             (Method::GET, "/", Route::Unknown),
         ] {
             assert_eq!(Route::of(Dialect::Documented, &method, path), route, "{method} {path}");

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, LocalOptions};
@@ -111,7 +111,7 @@ impl Server {
         self.address
     }
 
-    /// A token that is valid without a login and never expires. It has a quota like any other.
+    /// A token that is valid without a login, for as long as the configuration says. It has quotas like any other.
     #[must_use]
     pub fn token(&self) -> &'static str {
         STATIC_TOKEN
@@ -121,6 +121,30 @@ impl Server {
     #[must_use]
     pub fn truth(&self) -> Truth {
         self.shared.api().truth()
+    }
+
+    /// The server's start, from which the truth counts its instants.
+    #[must_use]
+    pub fn started(&self) -> SystemTime {
+        self.shared.started
+    }
+
+    /// Writes what the server did with each of the latest requests, a line of JSON each: what `/_sim/truth` shows.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write_truth(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let end = self.shared.api().next_number();
+        let mut next = 0;
+        while next < end {
+            let page = self.shared.page(next, end);
+            if page.text.is_empty() {
+                break;
+            }
+            out.write_all(&page.text)?;
+            next = page.next;
+        }
+        Ok(())
     }
 
     /// The time that each thread ran or waited for a core, at most about 50 ms old where the thread runs at all. Always

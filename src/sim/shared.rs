@@ -11,6 +11,9 @@ use super::chance::Chance;
 use super::refusal::to_json;
 use crate::scenario::Simulator;
 
+/// So many requests are copied out of the log at a time: the lock is held for no longer than that.
+const PAGE: usize = 256;
+
 /// What all threads share.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -24,18 +27,33 @@ pub(super) struct Shared {
     pub(super) shown: Bytes,
     /// The server's start: instants count from here.
     pub(super) epoch: Instant,
+    /// The same instant on the wall clock.
+    pub(super) started: SystemTime,
     /// Busy time of each thread in nanoseconds, written by that thread alone.
     busy: Vec<AtomicU64>,
 }
 
+/// Some lines of the truth.
+pub(super) struct Page {
+    /// The number of the first request that is still known, from the one asked for on.
+    pub(super) first: u64,
+    /// The number of the request after the last.
+    pub(super) next: u64,
+    /// A line for each.
+    pub(super) text: Vec<u8>,
+}
+
 impl Shared {
     pub(super) fn new(config: &Simulator, threads: usize) -> Self {
+        // The same instant on both clocks, before the population is made: that takes its time.
+        let (epoch, started) = (Instant::now(), SystemTime::now());
         Self {
-            api: Mutex::new(Api::new(config, SystemTime::now())),
+            api: Mutex::new(Api::new(config, started)),
             chance: Chance::new(config),
             config: config.clone(),
             shown: to_json(&config.shown()).into(),
-            epoch: Instant::now(),
+            epoch,
+            started,
             busy: (0..threads).map(|_| AtomicU64::new(0)).collect(),
         }
     }
@@ -50,6 +68,19 @@ impl Shared {
         let mut api = self.api();
         let now = self.now();
         f(&mut api, now)
+    }
+
+    /// The next page of the truth: the requests from number `from` on, and before `end`, that are still known.
+    pub(super) fn page(&self, from: u64, end: u64) -> Page {
+        let (first, entries) = self.api().copy_log(from, PAGE);
+        let left = usize::try_from(end.saturating_sub(first)).unwrap_or(usize::MAX);
+        let mut page = Page { first, next: first, text: Vec::new() };
+        for (number, entry) in (first..).zip(entries.iter().take(left)) {
+            page.text.extend(entry.line(number, &self.chance, &self.config.quotas));
+            page.text.push(b'\n');
+            page.next = number + 1;
+        }
+        page
     }
 
     /// The time since the start in whole microseconds: the truth tells instants in them, and so tells the very instants

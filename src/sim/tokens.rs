@@ -9,7 +9,7 @@ use super::chance::Chance;
 use super::id::Id;
 use super::refusal::{LoginRefusal, Refusal};
 use crate::quota::{Admission, Arrival, Limiter, Model, State};
-use crate::scenario::{READ_ONLY_TOKEN, STATIC_TOKEN, Simulator};
+use crate::scenario::{CLIENT_ID, READ_ONLY_TOKEN, STATIC_TOKEN, Simulator};
 
 /// How many tokens may be live at once: more logins are too many. It bounds the memory, and no run needs as many.
 const MAX_TOKENS: usize = 10_000;
@@ -21,6 +21,8 @@ pub(super) struct Tokens {
     life: Duration,
     live: HashMap<Id, Token>,
     issued: u64,
+    /// No token expires before, as far as it was looked for: full of live tokens, each login would look at all of them.
+    first_expiry: Duration,
     logins: Option<Limiter>,
     /// The logins of each client so far, as the limit on logins sees them.
     clients: Vec<State>,
@@ -60,6 +62,19 @@ pub(super) struct Issued {
     pub(super) expires_early: bool,
 }
 
+/// The name of a client by its number, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ClientName(pub(super) u32);
+
+impl fmt::Display for ClientName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str(CLIENT_ID),
+            number => write!(f, "{CLIENT_ID}-{}", u64::from(number) + 1),
+        }
+    }
+}
+
 impl fmt::Display for TokenName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -84,6 +99,7 @@ impl Tokens {
                 (own(READ_ONLY_TOKEN), token(TokenName::ReadOnly, false, None)),
             ]),
             issued: 0,
+            first_expiry: Duration::ZERO,
             clients: logins.iter().flat_map(|logins| (0..config.clients).map(|_| logins.fresh())).collect(),
             logins,
         }
@@ -97,8 +113,9 @@ impl Tokens {
     /// Gives out a new token to a client.
     pub(super) fn issue(&mut self, client: u32, now: Duration) -> Result<Issued, LoginRefusal> {
         self.admit_login(client, now)?;
-        if self.live.len() >= MAX_TOKENS {
+        if self.live.len() >= MAX_TOKENS && self.first_expiry <= now {
             self.live.retain(|_, token| token.is_live(now));
+            self.first_expiry = self.live.values().filter_map(|token| token.expires).min().unwrap_or(Duration::MAX);
         }
         if self.live.len() >= MAX_TOKENS {
             return Err(LoginRefusal::TooMany);

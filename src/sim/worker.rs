@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -18,12 +19,11 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
-use url::form_urlencoded;
 
 use super::api::{Asked, Ending, Verdict};
 use super::body::{Body, Input};
 use super::in_flight::InFlight;
-use super::inspect::Inspection;
+use super::inspect::inspect;
 use super::outgoing::{NoAnswer, Outgoing};
 use super::pacer::Pacer;
 use super::refusal::MAX_BODY;
@@ -90,10 +90,8 @@ async fn answer(
     let (head, body) = request.into_parts();
     let (shared, config) = (&worker.shared, &worker.shared.config);
     let call = Call::of(&head, config.dialect, address);
-    match call.route {
-        Route::Inspect(Inspection::Truth) => return Ok(Outgoing::truth(shared, first_number(head.uri.query()))),
-        Route::Inspect(Inspection::Config) => return Ok(Outgoing::json(shared.shown.clone())),
-        _ => {}
+    if let Route::Inspect(what) = call.route {
+        return Ok(inspect(shared, what, head.uri.query()));
     }
     // The time is read under the lock, so that the state never sees time go back.
     let number = shared.with_api(|api, now| api.receive(&call, now));
@@ -119,12 +117,6 @@ async fn answer(
     }
 }
 
-/// The number after `from=` in a query; 0 where there is none.
-fn first_number(query: Option<&str>) -> u64 {
-    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    pairs.find(|(name, _)| name == "from").and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
-}
-
 /// The whole body, without a copy where it came in one piece.
 async fn read(body: Incoming, within: Duration) -> Result<Body, Box<dyn std::error::Error + Send + Sync>> {
     timeout(within, read_whole(body)).await.unwrap_or(Ok(Body::Late))
@@ -134,11 +126,13 @@ async fn read_whole(mut body: Incoming) -> Result<Body, Box<dyn std::error::Erro
     match Limited::new(&mut body, MAX_BODY).collect().await {
         Ok(whole) => Ok(Body::Whole(whole.to_bytes())),
         Err(error) if error.is::<LengthLimitError>() => {
+            // What was read before the limit is gone, but it was at least as much.
+            let mut bytes = MAX_BODY;
             let mut rest = Limited::new(body, DRAIN);
             while let Some(frame) = rest.frame().await {
-                frame?;
+                bytes += frame?.data_ref().map_or(0, Bytes::len);
             }
-            Ok(Body::TooLarge)
+            Ok(Body::TooLarge { bytes })
         }
         Err(error) => Err(error),
     }

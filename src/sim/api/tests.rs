@@ -106,11 +106,11 @@ fn the_first_fault_in_the_documented_order_is_the_answer() {
     let json = [("authorization", token.as_str()), ("Content-Type", "Application/JSON; charset=utf-8")];
     let malformed = Body::Whole(Bytes::from_static(b"{"));
     for (headers, body, code) in [
-        (&text[1..], Body::TooLarge, (401, "authentication.required")),
-        (&text, Body::TooLarge, (415, "unsupported.media.type")),
-        (&json, Body::TooLarge, (413, "request.entity.too.large")),
+        (&text[1..], Body::TooLarge { bytes: 600_000 }, (401, "authentication.required")),
+        (&text, Body::TooLarge { bytes: 600_000 }, (415, "unsupported.media.type")),
+        (&json, Body::TooLarge { bytes: 600_000 }, (413, "request.entity.too.large")),
         (&json, malformed.clone(), (400, "bad.request")),
-        (&text, Body::TooLarge, (429, "too.many.requests.retry.after")),
+        (&text, Body::TooLarge { bytes: 600_000 }, (429, "too.many.requests.retry.after")),
     ] {
         assert_eq!(desk.send_with(("PATCH", &path), headers, &body, ZERO).code(), code);
     }

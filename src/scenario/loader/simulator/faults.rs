@@ -3,7 +3,7 @@
 use crate::scenario::loader::tree::{Field, Table};
 use crate::scenario::{Draw, Faults, SilentDrop, Stall, Timed};
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 17] = [
     "reset",
     "cut",
     "stall",
@@ -16,6 +16,9 @@ const KEYS: [&str; 14] = [
     "duplicate",
     "slow_body",
     "html_503",
+    "empty_503",
+    "json_503",
+    "conflict_409",
     "wrong_length",
     "early_expiry",
 ];
@@ -40,6 +43,9 @@ pub(super) fn read(field: &Field<'_>) -> Option<Faults> {
         duplicate: drawn("duplicate"),
         slow_body: timed("slow_body"),
         html_503: drawn("html_503"),
+        empty_503: drawn("empty_503"),
+        json_503: drawn("json_503"),
+        conflict_409: drawn("conflict_409"),
         wrong_length: drawn("wrong_length"),
         early_expiry: timed("early_expiry"),
     })

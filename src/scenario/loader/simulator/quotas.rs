@@ -18,7 +18,7 @@ const SLOW_KEYS: [&str; 2] = ["by", "most"];
 const MOST_QUOTAS: usize = 16;
 
 /// A sliding log remembers each request that it has admitted, 16 bytes for each; more would be a slip.
-const MOST_LOGGED: u32 = 1_000_000;
+const MOST_LOGGED: u128 = 1_000_000;
 
 /// A quota whose name may still be missing.
 struct Draft<'a> {
@@ -88,12 +88,38 @@ fn draft<'a>(field: &Field<'a>) -> Option<Draft<'a>> {
     let cost = table.or("cost", Cost::default(), |field| field.choice(&COSTS));
     let counts_refused = table.or("counts_refused", false, Field::yes_or_no);
     let penalty = table.or("penalty", Duration::ZERO, Field::duration);
-    Some(Draft {
-        name: name.zip(table.field("name")),
-        limiter: Limiter { model: model?, counts_refused, penalty, slow },
-        scope,
-        cost,
-    })
+    let limiter = Limiter { model: model?, counts_refused, penalty, slow };
+    agree(&table, &limiter)?;
+    Some(Draft { name: name.zip(table.field("name")), limiter, scope, cost })
+}
+
+/// Whether the options go with each other and with the model.
+fn agree(table: &Table<'_>, limiter: &Limiter) -> Option<()> {
+    let mut is_right = true;
+    let mut mistake = |key: &str, text: String| {
+        if let Some(field) = table.field(key) {
+            field.mistake(text);
+            is_right = false;
+        }
+    };
+    if limiter.slow.is_some() && !limiter.penalty.is_zero() {
+        mistake("penalty", "does nothing beside `slow`, which refuses nothing; keep one of them".to_owned());
+    }
+    if limiter.counts_refused && matches!(limiter.model, Model::Concurrency { .. }) {
+        mistake("counts_refused", "does nothing to a concurrency limit; remove it".to_owned());
+    }
+    if let Model::SlidingLog { rate } = limiter.model {
+        let slowed = limiter.slow.map_or(0, |Slow { by, most }| most.as_nanos().div_ceil(by.as_nanos().max(1)));
+        if u128::from(rate.count().get()) + slowed > MOST_LOGGED {
+            let most = count(u64::try_from(MOST_LOGGED).unwrap_or(u64::MAX));
+            let text = format!(
+                "makes the log remember more than {most} requests of each key; lower the rate, or `slow.most` against \
+                 `slow.by`"
+            );
+            mistake("model", text);
+        }
+    }
+    is_right.then_some(())
 }
 
 /// The model with its parameters.
@@ -111,17 +137,7 @@ fn model(table: &Table<'_>) -> Option<Model> {
     }
     let rate = || table.required("rate", "write so many per time, for example \"300/min\"")?.quantity();
     match make {
-        Make::Window(of) => {
-            let model = of(rate()?);
-            if matches!(model, Model::SlidingLog { rate } if rate.count().get() > MOST_LOGGED) {
-                field.mistake(format_args!(
-                    "remembers each request; use a rate of at most {} per time",
-                    count(u64::from(MOST_LOGGED))
-                ));
-                return None;
-            }
-            Some(model)
-        }
+        Make::Window(of) => Some(of(rate()?)),
         Make::Bucket(of) => {
             let burst = table.field("burst").map(|field| above_zero(&field));
             let rate: Rate = rate()?;

@@ -125,13 +125,13 @@ fn too_many_logins_are_throttled_in_the_shape_of_the_login() {
     assert_eq!(login(&second, 60_999).0, 200, "another client has logins of its own");
     assert_eq!(login(&first, 61_000).0, 200);
     let tokens: Vec<_> = desk.truth().iter().map(|line| (line["token"].clone(), line["client"].clone())).collect();
-    let named = |name: &str, client: u32| (json!(name), json!(client));
+    let named = |name: &str, client: &str| (json!(name), json!(client));
     let expected = [
-        named("login-1", 0),
-        named("login-2", 0),
+        named("login-1", "simulator"),
+        named("login-2", "simulator"),
         (Value::Null, Value::Null),
-        named("login-3", 1),
-        named("login-4", 0),
+        named("login-3", "simulator-2"),
+        named("login-4", "simulator"),
     ];
     assert_eq!(tokens, expected);
     assert_eq!(desk.truth()[2]["code"], "invalid_request");

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::scenario::{Draw, Faults, LogNormal, SilentDrop, Simulator, Stall, Timed};
+use crate::sim::chance::Chance;
 use crate::sim::desk::{Desk, ZERO, ms, window};
 use crate::units::Share;
 
@@ -43,11 +44,12 @@ fn without_faults_the_truth_names_none_and_the_instants_of_a_write() {
     let mut desk = desk(&Faults::default());
     assert_eq!(set(&mut desk, "a", "1", 7).0, 202);
     let Value::Object(line) = desk.truth().pop().unwrap() else { panic!("a line is an object") };
+    let correlation_id = Chance::new(&desk.config).correlation_id(0);
     let expected = json!({
-        "number": 0, "arrived_us": 7_000, "judged_us": 7_000, "method": "PATCH", "operation": "attributes",
+        "number": 0, "correlation_id": correlation_id, "arrived_us": 7_000, "judged_us": 7_000, "method": "PATCH", "operation": "attributes",
         "conversation": desk.known[0].conversation_id, "participant": desk.known[0].participant_id,
-        "address": "127.0.0.1", "token": "static", "client": 0, "quota": "admitted", "refused_by": null, "delay_us": 0,
-        "faults": [], "end": "answered", "status": 202, "code": "", "answered_us": 7_000, "applied_us": 7_000,
+        "address": "127.0.0.1", "token": "static", "client": "simulator", "quota": "admitted", "refused_by": null,
+        "delay_us": 0, "faults": [], "end": "answered", "status": 202, "code": "", "answered_us": 7_000, "applied_us": 7_000,
         "reverted_us": null,
     });
     assert_eq!(Value::Object(line), expected);
@@ -201,7 +203,7 @@ fn a_token_that_expires_early_is_told_in_the_truth_of_its_login() {
         let mut desk = desk(&expiry(time));
         let login = desk.login(&super::right_credentials(), "grant_type=client_credentials", ms(0));
         assert_eq!(login.body["expires_in"], 86_400, "whatever its life is");
-        assert_eq!(last(&desk, &["faults", "token", "client", "status"]), json!([faults, "login-1", 0, 200]));
+        assert_eq!(last(&desk, &["faults", "token", "client", "status"]), json!([faults, "login-1", "simulator", 200]));
         desk.authorization = format!("Bearer {}", login.body["access_token"].as_str().unwrap());
         assert_eq!(set(&mut desk, "a", "1", time - 1).0, 202);
         assert_eq!(set(&mut desk, "a", "1", time).0, 401);
@@ -291,4 +293,22 @@ fn faults_are_drawn_by_the_number_of_the_request_whatever_it_asks_for() {
     };
     assert_eq!(resets(&writes), resets(&mixed), "a reset befalls reads and writes alike");
     assert!((10..32).contains(&resets(&writes).len()), "{:?}", resets(&writes));
+}
+
+#[test]
+fn the_kinds_of_503_and_the_conflict_are_told_apart_and_nothing_is_applied() {
+    let none = Faults::default();
+    for (faults, name, status, code, quota) in [
+        (Faults { html_503: always(), ..none }, "html_503", 503, "", Value::Null),
+        (Faults { empty_503: always(), ..none }, "empty_503", 503, "", Value::Null),
+        (Faults { json_503: always(), ..none }, "json_503", 503, "service.unavailable", json!("admitted")),
+        (Faults { conflict_409: always(), ..none }, "conflict_409", 409, "conflict", json!("admitted")),
+    ] {
+        let mut desk = desk(&faults);
+        desk.config.quotas = window(5, ms(1_000));
+        let mut desk = Desk::new(&desk.config);
+        assert_eq!(set(&mut desk, "a", "1", 0), (status, code.to_owned()), "{name}");
+        let line = last(&desk, &["faults", "status", "code", "quota", "applied_us"]);
+        assert_eq!(line, json!([[name], status, code, quota, null]), "{name}");
+    }
 }
