@@ -1,9 +1,15 @@
 //! When something is due, and who does it: pure functions of the schedule, never of the clock.
 
+mod arrivals;
+mod curve;
+mod gaps;
+mod segment;
 mod stages;
 
 use std::num::NonZeroUsize;
 
+pub use arrivals::{Arrivals, Cursor, Spacing};
+pub use curve::{ArrivalsError, RateStage};
 pub use stages::{Stage, Stages};
 
 /// The worker that owns `owner`: a user, or the key whose users must live together.
