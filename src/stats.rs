@@ -1,6 +1,10 @@
 //! Intervals and tests as pure functions; each names its source.
 
+mod trend;
+
 use statrs::distribution::{ContinuousCDF, Normal};
+
+pub use trend::{Trend, mann_kendall, median, theil_sen};
 
 /// A two-sided confidence interval of a share.
 #[derive(Debug, Clone, Copy, PartialEq)]
