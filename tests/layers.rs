@@ -11,23 +11,30 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with what it may import. The order is that of the layers; a row names rows above it only.
-const TABLE: [(&str, &[&str]); 12] = [
+const TABLE: [(&str, &[&str]); 13] = [
     ("units", &[]),
     ("measure", &["units"]),
     ("stats", &["units"]),
     ("pace", &["units"]),
     ("quota", &["units"]),
-    ("scenario", &["units", "pace", "quota"]),
+    ("judge", &["units", "measure", "stats"]),
+    ("scenario", &["units", "pace", "quota", "judge"]),
     ("http", &["units", "measure", "scenario"]),
     ("sim", &["units", "quota", "scenario"]),
-    ("engine", &["units", "measure", "stats", "pace", "quota", "scenario", "http"]),
-    ("results", &["units", "measure", "stats", "scenario"]),
-    ("report", &["units", "measure", "stats", "pace", "quota", "scenario", "results"]),
-    ("cli", &["units", "measure", "stats", "pace", "quota", "scenario", "http", "sim", "engine", "results", "report"]),
+    ("engine", &["units", "measure", "stats", "pace", "quota", "judge", "scenario", "http"]),
+    ("results", &["units", "measure", "stats", "judge", "scenario"]),
+    ("report", &["units", "measure", "stats", "pace", "quota", "judge", "scenario", "results"]),
+    (
+        "cli",
+        &[
+            "units", "measure", "stats", "pace", "quota", "judge", "scenario", "http", "sim", "engine", "results",
+            "report",
+        ],
+    ),
 ];
 
 /// Modules that do no I/O and read no clock.
-const PURE: [&str; 6] = ["units", "measure", "stats", "pace", "quota", "report"];
+const PURE: [&str; 7] = ["units", "measure", "stats", "pace", "quota", "judge", "report"];
 
 /// Modules in which the system's clock may be read.
 const CLOCKS: [&str; 3] = ["engine", "http", "sim"];
