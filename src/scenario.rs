@@ -42,6 +42,7 @@ pub use simulator::{
 };
 pub use variant::{RenderError, Rendered, Variant};
 
+use crate::judge::Threshold;
 use crate::pace::Stages;
 use crate::units::Rate;
 
@@ -62,6 +63,8 @@ pub struct Scenario {
     pub load: Load,
     /// What we impose on ourselves; `None` for no limit.
     pub limit: Option<Limit>,
+    /// What the run is to keep, in the order of the file; none where the scenario says nothing.
+    pub thresholds: Vec<Threshold>,
     /// The scenario as it stands in the file, before `${ENV}` was put in, literal secrets replaced by `***`, with the
     /// overrides of the command line under `overrides`: fit to be written into `run.json`.
     pub source: serde_json::Value,

@@ -11,6 +11,7 @@ mod schedule;
 mod simulator;
 mod source;
 mod target;
+mod thresholds;
 mod tree;
 mod trial;
 mod variants;
@@ -29,7 +30,7 @@ use tree::{Document, Table};
 const LONGEST_FILE: u64 = 16 * 1024 * 1024;
 
 /// The tables and values at the top of a scenario.
-const KEYS: [&str; 7] = ["name", "seed", "target", "data", "variant", "load", "limit"];
+const KEYS: [&str; 8] = ["name", "seed", "target", "data", "variant", "load", "limit", "thresholds"];
 
 /// Where the values of `${NAME}` come from.
 type Environment<'e> = dyn Fn(&str) -> Option<String> + 'e;
@@ -164,6 +165,9 @@ fn read(document: &Document<'_>, tree: &DeTable<'_>, overrides: &Overrides) -> O
     let variants = variants::read(&root, &columns, seed);
     let load = schedule::load(&root, target.as_ref().map(|target| target.timeout), overrides);
     let limit = schedule::limit(&root, overrides);
+    let names: Option<Vec<_>> =
+        variants.as_ref().map(|variants| variants.iter().map(|variant| variant.name.as_str()).collect());
+    let thresholds = thresholds::read(&root, names.as_deref());
     Some(Scenario {
         name: name?,
         seed,
@@ -172,6 +176,7 @@ fn read(document: &Document<'_>, tree: &DeTable<'_>, overrides: &Overrides) -> O
         variants: variants?,
         load: load?,
         limit,
+        thresholds,
         source: source::redacted(tree, overrides),
     })
 }

@@ -108,6 +108,42 @@ fn everything_in_the_file_is_in_the_scenario() {
 }
 
 #[test]
+fn thresholds_are_read_in_every_way_of_writing_a_metric_and_show_no_value_of_the_environment() {
+    let thresholds = r#"
+[thresholds]
+failure_rate = ["< 1%", "< 50% for 10s abort"]
+"response.p99.9" = "< 1s"
+service.p99 = "< 300ms"
+broken = "= 0"
+"variant.put.lag.max" = "< 20ms"
+variant.patch.service.p99.99 = "< 3s"
+"#;
+    let found = |text: &str| -> Vec<String> { load(text).thresholds.iter().map(ToString::to_string).collect() };
+    assert_eq!(
+        found(&format!("{SCENARIO}{thresholds}")),
+        [
+            "failure_rate < 1%",
+            "failure_rate < 50% for 10s abort",
+            "response.p99.9 < 1s",
+            "service.p99 < 300ms",
+            "broken = 0",
+            "variant.put.lag.max < 20ms",
+            "variant.patch.service.p99.99 < 3s"
+        ]
+    );
+    assert!(found(SCENARIO).is_empty());
+    let bound = |name: &str| (name == "MOST").then(|| "2%".to_owned()).or_else(|| environment(name));
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("people.csv"), PEOPLE).unwrap();
+    let text = format!("{SCENARIO}[thresholds]\nfailure_rate = \"< ${{MOST}}\"");
+    let path = directory.path().join("all.toml");
+    let scenario = Scenario::parse(&path, text.as_bytes(), &bound, &Overrides::default()).unwrap();
+    let [threshold] = scenario.thresholds.as_slice() else { panic!("{:?}", scenario.thresholds) };
+    assert!((threshold.bound() - 0.02).abs() < 1e-12);
+    assert_eq!(threshold.to_string(), "failure_rate < ${MOST}");
+}
+
+#[test]
 fn a_request_is_escaped_by_place_and_knows_its_type() {
     let scenario = load(SCENARIO);
     let render = |variant: usize, row| -> Rendered<'_> {

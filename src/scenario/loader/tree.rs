@@ -324,7 +324,8 @@ impl<'a> Field<'a> {
         Some(Span { min, max })
     }
 
-    fn parsed<T>(&self, parse: impl Fn(&str) -> Result<T, ParseError>) -> Option<T> {
+    /// What `parse` makes of a text. Its error may quote the text.
+    pub(super) fn parsed<T, E: Display>(&self, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
         let text = self.text()?;
         match parse(&text.value) {
             Ok(value) => Some(value),
