@@ -9,8 +9,10 @@ mod cpu;
 mod lanes;
 mod limiter;
 mod log;
+mod observed;
 mod placement;
 mod shift;
+mod source;
 mod tokens;
 mod user;
 mod worker;
@@ -33,11 +35,13 @@ pub use placement::Placement;
 pub use tokens::TokenKeeper;
 
 use crate::http::{ClientError, Clients, Transport};
+use crate::judge::{self, Abort, Evidence, Watch};
 use crate::measure::{Interval, Second, Totals, Warning};
 use crate::scenario::Scenario;
 use crate::units::Timer;
 use collector::Collector;
 use log::{Log, Outlet, Part};
+use observed::Observed;
 use shift::work;
 use tokens::{RenewalFailures, Snapshot, TokenView};
 use worker::Worker;
@@ -105,6 +109,11 @@ pub struct Ended {
     pub totals: Totals,
     /// What to know before trusting the figures.
     pub warnings: Vec<Warning>,
+    /// What the verdict on the measurement is found from, as far as the engine knows it: not the simulator's part, not open
+    /// files, not ports.
+    pub evidence: Evidence,
+    /// A threshold that stopped the run.
+    pub abort: Option<Abort>,
 }
 
 /// Runs a scenario over HTTP to its end, to `stop`, or until the target is given up; hands each second to `on_second` as
@@ -132,10 +141,13 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
     mut on_second: impl FnMut(&Second, &Totals),
     open: impl Fn(RunClock) -> Result<U, Error> + Clone + Send + 'static,
 ) -> Result<Ended, Error> {
-    let planned = job.scenario.load.stages.length();
+    let planned = job.scenario.load.length();
     let give_up = job.scenario.target.give_up;
+    let scenario = job.scenario.clone();
+    let (mut watch_thresholds, mut abort) = (Watch::new(&scenario.thresholds), None);
     let mut crew = Crew::start(job, stop, open)?;
     let mut collector = crew.collector(planned);
+    let mut observed = Observed::new(&scenario, crew.threads.len());
     let mut alive = Alive::default();
     let mut warnings = Vec::new();
     let mut tick = tokio::time::interval(Duration::from_millis(100));
@@ -144,7 +156,10 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
     loop {
         tokio::select! {
             part = crew.parts.recv() => match part {
-                Some(part) => crew.take(part, &mut collector),
+                Some(part) => {
+                    observed.add(part.worker, &part.seen);
+                    crew.take(part, &mut collector);
+                }
                 None => break,
             },
             _ = tick.tick() => {}
@@ -154,7 +169,13 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
             }
         }
         while let Some(second) = collector.close(crew.clock.now()) {
+            observed.second(&second);
             on_second(&second, collector.totals());
+            if let Some(reached) = watch_thresholds.second(&second).filter(|_| abort.is_none() && !stop.is_requested())
+            {
+                abort = Some(reached);
+                stop.request();
+            }
             if let Some(after) = alive.silent_for(&second).filter(|after| *after >= give_up && !stop.is_requested()) {
                 warnings.push(Warning::TargetDied { after_s: after.as_secs_f64() });
                 stop.request();
@@ -172,10 +193,13 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
     if failed > 0 {
         warnings.insert(0, Warning::RenewalsFailed { count: failed, last_error });
     }
-    if !died && stop.is_requested() && totals.elapsed_s < planned.as_secs_f64() {
+    if !died && abort.is_none() && stop.is_requested() && totals.elapsed_s < planned.as_secs_f64() {
         warnings.push(Warning::Interrupted { elapsed_s: totals.elapsed_s, planned_s: planned.as_secs_f64() });
     }
-    Ok(Ended { totals, warnings })
+    let is_whole = !died && !stop.is_requested();
+    let thresholds = judge::evaluate(&scenario.thresholds, &totals);
+    let evidence = Evidence { thresholds, ..observed.evidence(&scenario, &totals, is_whole) };
+    Ok(Ended { totals, warnings, evidence, abort })
 }
 
 /// Since when the target has answered nothing.

@@ -21,3 +21,14 @@ pub use metric::{Metric, OfVariant, Quantity, Statistic, UnknownMetric};
 pub use reason::{Reason, Verdict};
 pub use threshold::{Comparison, Kind, Threshold, ThresholdError};
 pub use watch::{Abort, Watch};
+
+/// What is judged of a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Judgement {
+    /// Whether its figures can be believed.
+    pub verdict: Verdict,
+    /// Why not, worst first; empty for a valid run.
+    pub reasons: Vec<Reason>,
+    /// What became of its thresholds, in the order of the scenario.
+    pub thresholds: Vec<Judged>,
+}

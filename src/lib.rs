@@ -21,7 +21,8 @@
 //!
 //! # The way of an operation
 //! [`cli`] loads a [`scenario::Scenario`] and hands it to [`engine::run`], which places its users on workers, a thread
-//! each. A user asks [`pace::Stages`] when its next operation is due, [`scenario::Scenario::operation`] what it is, waits
+//! each. In the closed model a user asks [`pace::Stages`] when its next operation is due, in the open model
+//! [`pace::Arrivals`] says so whatever the users do. [`scenario::Scenario::operation`] says what it is; the user waits
 //! for a permit of its [`engine::Limiter`], and sends one attempt through [`http::Transport`]. The
 //! [`measure::Sample`] goes into the worker's own [`measure::Recorder`]; once a second the worker hands its
 //! [`measure::Interval`] to the collector, which closes the [`measure::Second`] and adds it to the [`measure::Totals`].

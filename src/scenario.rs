@@ -43,7 +43,7 @@ pub use simulator::{
 pub use variant::{RenderError, Rendered, Variant};
 
 use crate::judge::Threshold;
-use crate::pace::Stages;
+use crate::pace::{Arrivals, Stages};
 use crate::units::Rate;
 
 /// A checked scenario.
@@ -139,19 +139,64 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What the users do: the closed model.
+/// What the users do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Load {
+    /// When operations are due.
+    pub schedule: Schedule,
+    /// How users share connections.
+    pub connections: Connections,
+    /// The bound on the time after the schedule in which what is in flight may finish.
+    pub drain: Duration,
+}
+
+/// When operations are due.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Schedule {
+    /// The closed model: each user's next operation is due when the one before is done.
+    Users(Closed),
+    /// The open model: operations are due whatever the target does.
+    Arrivals(Open),
+}
+
+/// The closed model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Closed {
     /// How many users are on stage, and when.
     pub stages: Stages,
     /// The pause of a user between the end of one operation and the next one's due time.
     pub think_time: Span,
     /// Operations of each user, at most; `None` for as many as the stages leave time for.
     pub iterations: Option<u64>,
-    /// How users share connections.
-    pub connections: Connections,
-    /// The bound on the time after the schedule in which what is in flight may finish.
-    pub drain: Duration,
+}
+
+/// The open model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Open {
+    /// When each operation is due.
+    pub arrivals: Arrivals,
+    /// So many operations may be under way at once, above zero; what is due meanwhile waits for one of them to end.
+    pub max_users: u32,
+}
+
+impl Load {
+    /// The length of the schedule, without the drain.
+    #[must_use]
+    pub fn length(&self) -> Duration {
+        match &self.schedule {
+            Schedule::Users(closed) => closed.stages.length(),
+            Schedule::Arrivals(open) => open.arrivals.length(),
+        }
+    }
+
+    /// The most users that are there at one time.
+    #[must_use]
+    pub fn max_users(&self) -> u32 {
+        match &self.schedule {
+            Schedule::Users(closed) => closed.stages.max_users(),
+            Schedule::Arrivals(open) => open.max_users,
+        }
+    }
 }
 
 /// A time that is evenly distributed from `min` to `max`.

@@ -200,7 +200,7 @@ fn thread_b_twelve_percent_of_typed_writes_fail_because_the_type_does_not_match(
 fn thread_b_the_typed_writes_alone_fail_as_often_as_the_server_says() {
     let mut scenario = load("thread-b", &Overrides { duration: Some(Duration::from_secs(10)), ..Overrides::default() });
     scenario.variants.retain(|variant| variant.name == "typed");
-    let story = Story::run(scenario, |scenario, _| assert_eq!(scenario.load.stages.max_users(), 500));
+    let story = Story::run(scenario, |scenario, _| assert_eq!(scenario.load.max_users(), 500));
     let row = story.wrong_body("typed");
     let refused: Vec<_> =
         story.truth("thread-b-web", 400).filter(|line| line["code"] == "invalid_request_body").collect();

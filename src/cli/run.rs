@@ -79,7 +79,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let header = header(&scenario, &seats, &placement);
     let mut folder = Folder::create(&arguments.out, &header)?;
     let simulator_busy = server.as_ref().map(Server::busy).unwrap_or_default();
-    let screen = Screen::new(scenario.load.stages.length(), arguments.quiet);
+    let screen = Screen::new(scenario.load.length(), arguments.quiet);
     let finished = runtime.block_on(async {
         let stop = Stop::default();
         let signals = tokio::spawn(stop_on_signals(stop.clone(), screen.clone(), folder.path().display().to_string()));
@@ -104,7 +104,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
 /// Raises the limit on open files, and says so when it is too low all the same: a run may need a connection per user at once,
 /// its other end in the embedded simulator, and some for the process itself.
 fn make_room_for_connections(scenario: &Scenario, seats: &Seats) {
-    let users = scenario.load.stages.max_users();
+    let users = scenario.load.max_users();
     let ends = if seats.simulator > 0 { 2 } else { 1 };
     let needed = u64::from(users) * ends + 50;
     if let Some(limit) = descriptors::raise_limit().filter(|limit| needed > *limit) {
@@ -224,7 +224,7 @@ fn header(scenario: &Scenario, seats: &Seats, placement: &Placement) -> Header {
         variants: scenario.variants.iter().map(|variant| variant.name.clone()).collect(),
         seed: scenario.seed,
         started_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
-        planned_s: scenario.load.stages.length().as_secs_f64(),
+        planned_s: scenario.load.length().as_secs_f64(),
         host: Host {
             os: format!("{} {}", std::env::consts::OS, release.trim()).trim().to_owned(),
             arch: std::env::consts::ARCH.to_owned(),

@@ -53,7 +53,7 @@ impl Collector {
     /// Adds a part, and returns an emptied interval to reuse. A part of a second that is closed already counts in the
     /// next one: it is late, not lost.
     pub(super) fn add(&mut self, part: Part) -> Interval {
-        let Part { worker, second, mut interval, in_flight, cpu_share, is_last } = part;
+        let Part { worker, second, mut interval, in_flight, cpu_share, is_last, .. } = part;
         self.passed[worker] = if is_last { u64::MAX } else { self.passed[worker].max(second + 1) };
         self.in_flight[worker] = in_flight;
         let open = self.open.entry(second.max(self.next)).or_default();
@@ -107,11 +107,12 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::observed::Seen;
 
     fn part(worker: usize, second: u64, due: usize) -> Part {
         let mut interval = Interval::new(1);
         interval.variants[0].counts.due = due as u64;
-        Part { worker, second, interval, in_flight: 1, cpu_share: 0.1, is_last: false }
+        Part { worker, second, interval, in_flight: 1, cpu_share: 0.1, seen: Seen::default(), is_last: false }
     }
 
     fn due(second: &Second) -> u64 {

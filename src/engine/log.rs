@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::cpu::thread_cpu;
+use super::cpu::{core_time, thread_cpu};
+use super::observed::Seen;
 use crate::measure::{Interval, Recorder, Sample};
 
 /// What a worker hands over.
@@ -21,6 +22,8 @@ pub(super) struct Part {
     pub(super) in_flight: u64,
     /// CPU time of the worker's thread since the last hand-over, as a share of the time between.
     pub(super) cpu_share: f64,
+    /// What the worker saw of itself since the last hand-over.
+    pub(super) seen: Seen,
     /// The worker is done and hands over no more.
     pub(super) is_last: bool,
 }
@@ -43,6 +46,8 @@ struct State {
     second: u64,
     since: Duration,
     cpu: Duration,
+    core_time: Option<(Duration, Duration)>,
+    seen: Seen,
     /// Operations that are due and neither finished nor given up.
     pending: u64,
 }
@@ -56,6 +61,8 @@ impl Log {
             second: 0,
             since: Duration::ZERO,
             cpu: thread_cpu(),
+            core_time: core_time(),
+            seen: Seen::default(),
             pending: 0,
         }))
     }
@@ -84,6 +91,16 @@ impl Log {
         let mut state = self.at(sample.done);
         state.recorder.record(sample);
         state.pending -= u64::from(sample.last);
+    }
+
+    /// An operation found no user free although no more were allowed.
+    pub(super) fn delayed(&self) {
+        self.0.borrow_mut().seen.delayed += 1;
+    }
+
+    /// The event loop came so late to its work.
+    pub(super) fn loop_delay(&self, delay: Duration) {
+        self.0.borrow_mut().seen.loop_delays.push(delay);
     }
 
     /// Operations that are due and neither finished nor given up.
@@ -130,6 +147,11 @@ impl State {
         let cpu = thread_cpu();
         let (used, passed) = (cpu.saturating_sub(self.cpu), now.saturating_sub(self.since));
         (self.cpu, self.since) = (cpu, now);
+        let mut seen = std::mem::take(&mut self.seen);
+        if let (Some((ran, waited)), Some((ran_before, waited_before))) = (core_time(), self.core_time) {
+            (seen.ran, seen.waited) = (ran.saturating_sub(ran_before), waited.saturating_sub(waited_before));
+            self.core_time = Some((ran, waited));
+        }
         Part {
             worker: self.outlet.worker,
             second: self.second,
@@ -141,6 +163,7 @@ impl State {
             } else {
                 used.as_secs_f64() / passed.as_secs_f64()
             },
+            seen,
             is_last: false,
         }
     }

@@ -36,7 +36,7 @@ impl Placement {
     /// Places a scenario's users on at most so many workers; workers that would have no user are left out.
     #[must_use]
     pub fn new(scenario: &Scenario, workers: NonZeroUsize) -> Self {
-        let users = scenario.load.stages.max_users();
+        let users = scenario.load.max_users();
         let keys = match scenario.limit {
             None => Keys::None,
             Some(limit) => match limit.per {
@@ -62,14 +62,18 @@ impl Placement {
 
     /// The users of a worker.
     pub fn users_of(&self, scenario: &Scenario, worker: usize) -> impl Iterator<Item = u32> {
-        (0..self.users).filter(move |user| {
-            let owner = match self.keys {
-                Keys::Tokens(_) => scenario.target.tokens.of(*user) as u64,
-                Keys::Whole(_) => 0,
-                Keys::None | Keys::Parts(_) => u64::from(*user),
-            };
-            assign(owner, self.workers) == worker
-        })
+        (0..self.users).filter(move |user| self.owns(scenario, worker, *user))
+    }
+
+    /// Whether a user, and so each of its operations, is a worker's.
+    #[must_use]
+    pub fn owns(&self, scenario: &Scenario, worker: usize, user: u32) -> bool {
+        let owner = match self.keys {
+            Keys::Tokens(_) => scenario.target.tokens.of(user) as u64,
+            Keys::Whole(_) => 0,
+            Keys::None | Keys::Parts(_) => u64::from(user),
+        };
+        assign(owner, self.workers) == worker
     }
 
     /// The limits of a worker, in the order of [`Placement::key_of`]: each with the instant of its first slot.

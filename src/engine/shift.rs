@@ -3,12 +3,17 @@
 use std::rc::Rc;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
+use super::source::{Arriving, Found, Steps};
 use super::user;
 use super::worker::Worker;
 use crate::http::Transport;
+use crate::scenario::{Open, Schedule};
 use crate::units::{Duration, Timer};
+
+/// How often the event loop is asked how late it is.
+const LOOK_AT_LOOP: Duration = Duration::from_millis(50);
 
 /// Runs the users until the schedule ends or `stop` says so, lets what is in flight finish within `load.drain`, and hands
 /// over the last of the record.
@@ -25,16 +30,11 @@ pub(super) async fn work<T: Timer, X: Transport + 'static>(
         helpers.spawn_local(async move { worker.limiters[key].pace().await });
     }
     helpers.spawn_local(roll_each_second(worker.clone()));
+    helpers.spawn_local(watch_the_loop(worker.clone()));
     let mut crew = JoinSet::new();
-    for user in users {
-        crew.spawn_local(user::live(worker.clone(), user, open.clone()));
-    }
-
-    let end = worker.scenario.load.stages.length();
     tokio::select! {
-        () = all_ended(&mut crew) => {}
+        () = perform_all(&worker, users, open, &mut crew) => {}
         () = all_ended(&mut helpers) => {}
-        () = worker.timer.sleep_until(end) => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
     worker.close();
@@ -51,15 +51,87 @@ pub(super) async fn work<T: Timer, X: Transport + 'static>(
     worker.log.finish(now).await;
 }
 
+/// Makes the users as the schedule wants them, until it ends.
+async fn perform_all<T: Timer, X: Transport + 'static>(
+    worker: &Rc<Worker<T>>,
+    users: impl IntoIterator<Item = u32>,
+    open: impl Fn() -> X + Clone + 'static,
+    crew: &mut JoinSet<()>,
+) {
+    match &worker.scenario.load.schedule {
+        Schedule::Users(closed) => {
+            for user in users {
+                let steps = Steps::new(worker.clone(), closed.clone(), user);
+                crew.spawn_local(user::live(worker.clone(), steps, open.clone()));
+            }
+            tokio::select! {
+                () = all_ended(crew) => {}
+                () = worker.timer.sleep_until(closed.stages.length()) => {}
+            }
+        }
+        Schedule::Arrivals(schedule) => {
+            // Users are as good as each other, so each worker has its part of them, whoever that is.
+            let most = users.into_iter().count().max(1);
+            // All that is due before the end is announced, though our own lateness may bring the end before it.
+            let arrive = async {
+                announce(worker, schedule, most).await;
+                worker.timer.sleep_until(schedule.arrivals.length()).await;
+                worker.backlog.handed_out().await;
+            };
+            let welcome = async {
+                let mut made = 0;
+                loop {
+                    tokio::select! {
+                        wanted = worker.backlog.wanted(made) => {
+                            for _ in made..wanted {
+                                crew.spawn_local(user::live(worker.clone(), Arriving(worker.clone()), open.clone()));
+                            }
+                            made = wanted;
+                        }
+                        Some(ended) = crew.join_next() => pass_on(ended),
+                    }
+                }
+            };
+            tokio::select! {
+                () = arrive => {}
+                () = welcome => {}
+            }
+        }
+    }
+}
+
+/// Puts each operation into the backlog when it is due.
+async fn announce<T: Timer>(worker: &Worker<T>, open: &Open, most: usize) {
+    let scenario = &worker.scenario;
+    for (number, due) in open.arrivals.cursor() {
+        let operation = scenario.operation_numbered(number);
+        if !worker.is_mine(operation.user) {
+            continue;
+        }
+        worker.timer.sleep_until(due).await;
+        // Gives way now and then, also where operations are due faster than this loop takes them.
+        tokio::task::coop::consume_budget().await;
+        worker.log.due(worker.timer.now(), operation.variant);
+        if worker.backlog.push(operation, due, most) == Found::Nobody {
+            worker.log.delayed();
+        }
+    }
+}
+
 /// Waits for all tasks. A task that panicked takes its worker along: a user or a pacer that is missing without a word
 /// would make every figure wrong.
 async fn all_ended(tasks: &mut JoinSet<()>) {
     while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended
-            && error.is_panic()
-        {
-            std::panic::resume_unwind(error.into_panic());
-        }
+        pass_on(ended);
+    }
+}
+
+/// Panics as the task did, if it did.
+fn pass_on(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        std::panic::resume_unwind(error.into_panic());
     }
 }
 
@@ -69,5 +141,14 @@ async fn roll_each_second<T: Timer>(worker: Rc<Worker<T>>) {
         let next = Duration::from_secs(worker.timer.now().as_secs() + 1);
         worker.timer.sleep_until(next).await;
         worker.log.roll(worker.timer.now());
+    }
+}
+
+/// Records how late the event loop comes to what it has to do.
+async fn watch_the_loop<T: Timer>(worker: Rc<Worker<T>>) {
+    loop {
+        let wanted = worker.timer.now() + LOOK_AT_LOOP;
+        worker.timer.sleep_until(wanted).await;
+        worker.log.loop_delay(worker.timer.now().saturating_sub(wanted));
     }
 }

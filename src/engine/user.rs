@@ -1,70 +1,56 @@
-//! One virtual user: one operation at a time, for as long as the schedule has it on stage.
+//! One virtual user: one operation at a time, for as long as there are any for it.
 
 use std::rc::Rc;
 
 use super::lanes::Lane;
+use super::source::{Job, Source};
 use super::worker::Worker;
 use crate::http::{Attempt, Request, Transport};
 use crate::measure::{Answer, Outcome, Sample};
-use crate::scenario::Operation;
 use crate::units::{Duration, Timer};
 
-/// A user's place under the limit and among the tokens.
-struct Place {
-    /// Its token.
-    token: usize,
-    /// The index of its limit among its worker's; `None` where there is no limit.
-    key: Option<usize>,
-    /// The round in which it asks for its next permit.
-    round: u64,
-}
-
-/// Performs a user's operations, one after the other, until the schedule or the run ends.
-pub(super) async fn live<T: Timer, X: Transport>(worker: Rc<Worker<T>>, user: u32, open: impl FnOnce() -> X) {
-    let scenario = worker.scenario.clone();
-    let load = &scenario.load;
-    let Some(mut due) = load.stages.next_start(user, Duration::ZERO) else { return };
-    worker.timer.sleep_until(due).await;
+/// Performs a user's operations, one after the other, until its source has no more or the run ends.
+pub(super) async fn live<T: Timer, X: Transport>(
+    worker: Rc<Worker<T>>,
+    mut source: impl Source,
+    open: impl FnOnce() -> X,
+) {
+    let Some(mut job) = source.next().await else { return };
     let transport = open();
-    let (token, key) = (scenario.target.tokens.of(user), worker.placement.key_of(&scenario, user));
-    let mut place = Place { token, key, round: 0 };
-    for step in 0..load.iterations.unwrap_or(u64::MAX) {
-        worker.timer.sleep_until(due).await;
-        // Gives way now and then, also where neither pause nor limit nor attempt does.
-        tokio::task::coop::consume_budget().await;
-        if worker.is_stopping() {
-            return;
-        }
-        let operation = scenario.operation(user, step);
-        let Some(done) = perform(&worker, &mut place, (&operation, due), &transport).await else { return };
-        match load.stages.next_start(user, done + scenario.think_time(&operation)) {
-            Some(next) => due = next,
+    let mut round = 0;
+    loop {
+        let Some(done) = perform(&worker, &mut round, &job, &transport).await else { return };
+        source.done(&job, done);
+        job = match source.next().await {
+            Some(job) => job,
             None => return,
-        }
+        };
     }
 }
 
-/// Performs one operation, due at an instant, and returns when it was done; `None` when it was given up unsent.
+/// Performs one operation and returns when it was done; `None` when it was given up unsent. `round` is the one in which the
+/// user asks for its permit.
 async fn perform<T: Timer, X: Transport>(
     worker: &Worker<T>,
-    place: &mut Place,
-    (operation, due): (&Operation, Duration),
+    round: &mut u64,
+    job: &Job,
     transport: &X,
 ) -> Option<Duration> {
-    let variant = operation.variant;
-    let wanted = Wanted::new(worker, variant);
-    let rendered = worker.scenario.variants[variant].render(&worker.scenario, operation);
-    let admitted = match place.key {
-        None => Some(due),
-        Some(key) => worker.limiters[key].permit(Lane::Load, place.round, due).await.map(|permit| {
-            place.round = permit.round + 1;
+    let Job { operation, due, taken } = job;
+    let (variant, scenario) = (operation.variant, &worker.scenario);
+    let wanted = Wanted { worker, variant, started: false };
+    let rendered = scenario.variants[variant].render(scenario, operation);
+    let admitted = match worker.placement.key_of(scenario, operation.user) {
+        None => Some(*taken),
+        Some(key) => worker.limiters[key].permit(Lane::Load, *round, *taken).await.map(|permit| {
+            *round = permit.round + 1;
             permit.admitted
         }),
     };
-    let flight = wanted.start(due, admitted?);
+    let flight = wanted.start(*due, admitted?);
     let attempt = match rendered {
         Ok(rendered) => {
-            let authorization = worker.tokens.of(place.token);
+            let authorization = worker.tokens.of(scenario.target.tokens.of(operation.user));
             transport.attempt(Request { variant, rendered, authorization }).await
         }
         Err(error) => {
@@ -96,11 +82,6 @@ struct Wanted<'a, T: Timer> {
 }
 
 impl<'a, T: Timer> Wanted<'a, T> {
-    fn new(worker: &'a Worker<T>, variant: usize) -> Self {
-        worker.log.due(worker.timer.now(), variant);
-        Self { worker, variant, started: false }
-    }
-
     fn start(mut self, due: Duration, admitted: Duration) -> Flight<'a, T> {
         self.started = true;
         self.worker.log.started(self.worker.timer.now(), self.variant);

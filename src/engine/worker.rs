@@ -10,6 +10,7 @@ use super::lanes::Lanes;
 use super::limiter::Limiter;
 use super::log::Log;
 use super::placement::Placement;
+use super::source::Backlog;
 use super::tokens::TokenView;
 use crate::scenario::Scenario;
 use crate::units::{Share, Timer};
@@ -22,6 +23,10 @@ pub(super) struct Worker<T: Timer> {
     pub(super) log: Log,
     pub(super) limiters: Vec<Limiter<T>>,
     pub(super) placement: Placement,
+    /// Which worker it is.
+    index: usize,
+    /// What is due and has no user yet, in the open model.
+    pub(super) backlog: Backlog,
     /// Set once no operation may start any more.
     stopping: Cell<bool>,
     /// Tells that an operation was finished or given up while stopping.
@@ -39,7 +44,18 @@ impl<T: Timer> Worker<T> {
         let (placement, index) = place;
         let lanes = |(limit, phase)| Limiter::new(timer.clone(), Lanes::new(&limit, phase, Share::NONE));
         let limiters = placement.limits_of(&scenario, index).into_iter().map(lanes).collect();
-        Self { scenario, timer, tokens, log, limiters, placement, stopping: Cell::new(false), settled: Notify::new() }
+        Self {
+            scenario,
+            timer,
+            tokens,
+            log,
+            limiters,
+            placement,
+            index,
+            backlog: Backlog::default(),
+            stopping: Cell::new(false),
+            settled: Notify::new(),
+        }
     }
 
     /// Whether no operation may start any more.
@@ -54,10 +70,20 @@ impl<T: Timer> Worker<T> {
         }
     }
 
-    /// Lets nothing start any more: who waits for the limit goes away unsent.
+    /// Whether the operations of this user are this worker's.
+    pub(super) fn is_mine(&self, user: u32) -> bool {
+        self.placement.owns(&self.scenario, self.index, user)
+    }
+
+    /// Lets nothing start any more: who waits for the limit goes away unsent, and so does what waits for a user.
     pub(super) fn close(&self) {
         self.stopping.set(true);
+        let now = self.timer.now();
+        for waiting in self.backlog.close() {
+            self.log.unsent(now, waiting.operation.variant);
+        }
         self.limiters.iter().for_each(Limiter::close);
+        self.settle();
     }
 
     /// Waits until no operation is pending.

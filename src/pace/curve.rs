@@ -54,7 +54,7 @@ impl RateStage {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ArrivalsError {
     /// The rate is above 100,000 per second.
-    #[error("stage {stage}: {rate} is more than 100000/s; lower it, or spread the load over several machines")]
+    #[error("{rate} is more than 100000/s; lower it, or spread the load over several machines")]
     TooFast {
         /// The stage.
         stage: usize,
@@ -62,9 +62,7 @@ pub enum ArrivalsError {
         rate: Rate,
     },
     /// The rate and those of the stages before it are whole multiples of no common rate that 63 bits can hold.
-    #[error(
-        "stage {stage}: {rate} does not go with the rates before it; give rates over round times such as 1s or 5min"
-    )]
+    #[error("{rate} does not go with the rates before it; give rates over round times such as 1s or 5min")]
     Uneven {
         /// The stage.
         stage: usize,

@@ -76,6 +76,16 @@ impl Stages {
         self.segments.last().map_or(Duration::ZERO, |last| last.end)
     }
 
+    /// Whether as many users as ever are on stage from this time on, to the end.
+    #[must_use]
+    pub fn is_level_from(&self, time: Duration) -> bool {
+        let most = self.max_users();
+        self.segments
+            .iter()
+            .filter(|segment| segment.end > time)
+            .all(|segment| (segment.from, segment.to) == (most, most))
+    }
+
     /// The most users that are on stage at one time.
     #[must_use]
     pub fn max_users(&self) -> u32 {

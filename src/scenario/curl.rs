@@ -43,12 +43,8 @@ fn quote(text: &str) -> String {
 impl Scenario {
     /// The first operation of a variant: each is in the first block.
     pub(super) fn first_operation(&self, variant: usize) -> Operation {
-        let users = u64::from(self.load.stages.max_users().max(1));
         let block: u64 = self.variants.iter().map(|variant| u64::from(variant.weight.get())).sum();
-        let of_number = |number: u64| {
-            let user = u32::try_from(number % users).expect("a remainder by a number of users is one of them");
-            self.operation(user, number / users)
-        };
+        let of_number = |number| self.operation_numbered(number);
         (0..block).map(of_number).find(|operation| operation.variant == variant).unwrap_or_else(|| of_number(0))
     }
 }

@@ -4,6 +4,7 @@
 //! nothing was noted. It reads the scenario and its data files, and nothing else.
 
 mod address;
+mod arrivals;
 mod auth;
 mod environment;
 mod rows;
@@ -22,7 +23,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use super::{LoadError, Mistake, Overrides, Scenario, Simulator};
+use super::{LoadError, Mistake, Overrides, Scenario, Schedule, Simulator};
 pub(super) use source::is_secret;
 use tree::{Document, Table};
 
@@ -163,8 +164,10 @@ fn read(document: &Document<'_>, tree: &DeTable<'_>, overrides: &Overrides) -> O
     let target = target::read(&root);
     let columns = rows::read(&root, target.as_ref().and_then(|target| target.endpoint.as_ref()));
     let variants = variants::read(&root, &columns, seed);
-    let load = schedule::load(&root, target.as_ref().map(|target| target.timeout), overrides);
-    let limit = schedule::limit(&root, overrides);
+    let load = schedule::load(&root, target.as_ref().map(|target| target.timeout), overrides, seed);
+    // In the open model the command line's rate is that of the arrivals.
+    let is_open = load.as_ref().is_some_and(|load| matches!(load.schedule, Schedule::Arrivals(_)));
+    let limit = schedule::limit(&root, overrides.rate.filter(|_| !is_open));
     let names: Option<Vec<_>> =
         variants.as_ref().map(|variants| variants.iter().map(|variant| variant.name.as_str()).collect());
     let thresholds = thresholds::read(&root, names.as_deref());

@@ -6,7 +6,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::SplitMix64;
 
-use super::{Pick, Scenario, Span};
+use super::{Closed, Pick, Scenario, Span};
 use crate::units::Duration;
 
 /// One intended attribute change.
@@ -44,14 +44,23 @@ impl Scenario {
     /// What `user` does as its operation number `step`.
     #[must_use]
     pub fn operation(&self, user: u32, step: u64) -> Operation {
-        let number = step * u64::from(self.load.stages.max_users()) + u64::from(user);
+        let number = step * u64::from(self.load.max_users()) + u64::from(user);
         Operation { user, step, number, variant: self.variant_of(number), row: self.row_of(number) }
     }
 
-    /// The pause that `user` makes after its operation number `step`.
+    /// The operation with this number in the run: the user is the one that would perform it if all took turns.
     #[must_use]
-    pub fn think_time(&self, operation: &Operation) -> Duration {
-        let Span { min, max } = self.load.think_time;
+    #[expect(clippy::missing_panics_doc, reason = "a remainder by a number of users is one of them")]
+    pub fn operation_numbered(&self, number: u64) -> Operation {
+        let users = u64::from(self.load.max_users().max(1));
+        let user = u32::try_from(number % users).expect("a remainder by a number of users is one of them");
+        self.operation(user, number / users)
+    }
+
+    /// The pause that a user makes after this operation.
+    #[must_use]
+    pub fn think_time(&self, closed: &Closed, operation: &Operation) -> Duration {
+        let Span { min, max } = closed.think_time;
         if min == max {
             return min;
         }

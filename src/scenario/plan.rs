@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::quota_use::{Demand, QuotaUse};
-use super::{Auth, Connections, Endpoint, Limit, LimitKey, Scenario};
+use super::{Auth, Connections, Endpoint, Limit, LimitKey, Scenario, Schedule};
 use crate::units::format;
 
 /// What a scenario will do.
@@ -16,6 +16,8 @@ pub struct Plan {
     pub users: u32,
     /// The length of the schedule, without the drain.
     pub length: Duration,
+    /// Operations that are due in the open model; `None` in the closed one.
+    pub arrivals: Option<u64>,
     /// How users share connections.
     pub connections: Connections,
     /// The tokens that users have; 0 where requests are not authorised.
@@ -32,14 +34,17 @@ impl Scenario {
     /// What this scenario will do.
     #[must_use]
     pub fn plan(&self) -> Plan {
-        let (users, length) = (self.load.stages.max_users(), self.load.stages.length());
+        let (users, length) = (self.load.max_users(), self.load.length());
         let users_of_each = self.target.tokens.users_of_each(users);
         let tokens = users_of_each.iter().filter(|users| **users > 0).count();
         let permits = self.limit.map(|limit| permits(&limit, length));
         let keys = if self.limit.is_some_and(|limit| limit.per == LimitKey::Token) { tokens as u64 } else { 1 };
         let by_limit = permits.map(|permits| permits.saturating_mul(keys));
-        let by_iterations = self.load.iterations.map(|iterations| iterations.saturating_mul(u64::from(users)));
-        let most_requests = by_limit.into_iter().chain(by_iterations).min();
+        let by_schedule = match &self.load.schedule {
+            Schedule::Users(closed) => closed.iterations.map(|each| each.saturating_mul(u64::from(users))),
+            Schedule::Arrivals(open) => Some(open.arrivals.count()),
+        };
+        let most_requests = by_limit.into_iter().chain(by_schedule).min();
         Plan {
             target: match &self.target.endpoint {
                 Endpoint::Simulator(_) => "the embedded simulator".to_owned(),
@@ -47,6 +52,10 @@ impl Scenario {
             },
             users,
             length,
+            arrivals: match &self.load.schedule {
+                Schedule::Users(_) => None,
+                Schedule::Arrivals(open) => Some(open.arrivals.count()),
+            },
             connections: self.load.connections,
             tokens: if matches!(self.target.auth, Auth::None) { 0 } else { tokens },
             limit: self.limit,
@@ -70,7 +79,13 @@ impl fmt::Display for Plan {
             Connections::PerRequest => "a new one for each request",
         };
         writeln!(f, "target       {}", self.target)?;
-        writeln!(f, "users        {}", format::count(u64::from(self.users)))?;
+        match self.arrivals {
+            None => writeln!(f, "users        {}", format::count(u64::from(self.users)))?,
+            Some(count) => {
+                writeln!(f, "arrivals     {}, whatever the target does", format::count(count))?;
+                writeln!(f, "users        at most {}", format::count(u64::from(self.users)))?;
+            }
+        }
         writeln!(f, "length       {}", format::duration(self.length))?;
         writeln!(f, "connections  {connections}")?;
         match self.tokens {

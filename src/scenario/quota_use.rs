@@ -35,7 +35,7 @@ impl Scenario {
     /// How the plan compares with each quota of the embedded simulator.
     pub(super) fn quota_uses(&self, demand: &Demand<'_>) -> Vec<QuotaUse> {
         let Endpoint::Simulator(simulator) = &self.target.endpoint else { return Vec::new() };
-        let length = self.load.stages.length();
+        let length = self.load.length();
         simulator.quotas.iter().map(|quota| self.quota_use(quota, length, demand)).collect()
     }
 

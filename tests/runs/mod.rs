@@ -1,6 +1,11 @@
 //! Runs a scenario in this process, against a server that the test has started, and reads its reports.
 
-#![allow(unreachable_pub, clippy::unwrap_used, reason = "a module of several tests, which fail by panicking")]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    clippy::unwrap_used,
+    reason = "a module of several tests, each of which uses a part of it"
+)]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,8 +13,8 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
-use patchload::engine::{self, Job, Stop, TokenKeeper};
-use patchload::measure::{Header, Host, Run, SCHEMA, State, Warning};
+use patchload::engine::{self, Ended, Job, Stop, TokenKeeper};
+use patchload::measure::{Header, Host, Run, SCHEMA, Second, State, Totals, Warning};
 use patchload::results::Folder;
 use patchload::scenario::{Endpoint, Scenario};
 use patchload::sim::{self, Server};
@@ -32,23 +37,33 @@ fn header(scenario: &Scenario) -> Header {
         variants: scenario.variants.iter().map(|variant| variant.name.clone()).collect(),
         seed: scenario.seed,
         started_unix_s: 0.0,
-        planned_s: scenario.load.stages.length().as_secs_f64(),
+        planned_s: scenario.load.length().as_secs_f64(),
         host: Host::default(),
         scenario: scenario.source.clone(),
     }
+}
+
+/// Runs a scenario against `address`; each second goes to `on_second`.
+pub fn measure(
+    scenario: &Arc<Scenario>,
+    address: SocketAddr,
+    stop: &Stop,
+    on_second: impl FnMut(&Second, &Totals),
+) -> Ended {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let base = format!("http://{address}").parse().unwrap();
+        let tokens = TokenKeeper::obtain(&scenario.target, &base).await.unwrap();
+        let job = Job { scenario: scenario.clone(), base, tokens, workers: NonZeroUsize::new(2).unwrap() };
+        engine::run(job, stop, on_second).await.unwrap()
+    })
 }
 
 /// Runs a scenario against `address`, with its run folder in `root`.
 pub fn run(scenario: &Arc<Scenario>, address: SocketAddr, root: &Path, stop: &Stop) -> Vec<Warning> {
     let header = header(scenario);
     let mut folder = Folder::create(root, &header).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let ended = runtime.block_on(async {
-        let base = format!("http://{address}").parse().unwrap();
-        let tokens = TokenKeeper::obtain(&scenario.target, &base).await.unwrap();
-        let job = Job { scenario: scenario.clone(), base, tokens, workers: NonZeroUsize::new(2).unwrap() };
-        engine::run(job, stop, |second, totals| folder.second(second, totals).unwrap()).await.unwrap()
-    });
+    let ended = measure(scenario, address, stop, |second, totals| folder.second(second, totals).unwrap());
     let run = Run { header, state: State::Finished, warnings: ended.warnings, totals: ended.totals };
     folder.finish(&run).unwrap();
     run.warnings

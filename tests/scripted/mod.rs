@@ -83,7 +83,7 @@ pub fn run(scenario: &str, workers: usize) -> Measured {
     let text = format!("{target}{scenario}");
     let scenario = Scenario::parse(Path::new("scripted.toml"), text.as_bytes(), &|_| None, &Overrides::default());
     let scenario = Arc::new(scenario.unwrap());
-    let seconds = scenario.load.stages.length().as_secs();
+    let seconds = scenario.load.length().as_secs();
     let log = Arc::new(Mutex::new(Vec::new()));
     let sent = log.clone();
     let open = move |clock: RunClock| {

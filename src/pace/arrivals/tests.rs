@@ -198,11 +198,11 @@ fn what_cannot_be_exact_is_refused() {
         Arrivals::new(stages, repeat.try_into().unwrap(), Spacing::Even).unwrap_err().to_string()
     };
     let fast = refused(&[hold(s(1), "100000/s"), ramp(s(1), "100001/s")], 1);
-    assert!(fast.starts_with("stage 1: 100001/s is more than 100000/s"), "{fast}");
+    assert!(fast.starts_with("100001/s is more than 100000/s"), "{fast}");
     let prime = |per: u64| Rate::new(1.try_into().unwrap(), Duration::from_nanos(per));
     let primes = [999_999_937, 999_999_929, 999_999_893].map(|per| RateStage::Ramp { length: s(1), to: prime(per) });
     let uneven = refused(&primes, 1);
-    assert!(uneven.starts_with("stage 2: 1/999ms999us893ns does not go with"), "{uneven}");
+    assert!(uneven.starts_with("1/999ms999us893ns does not go with"), "{uneven}");
     assert!(Arrivals::new(&primes[..2], NonZeroU32::MIN, Spacing::Even).is_ok());
     for long in [refused(&[hold(Duration::MAX, "1/s")], 1), refused(&[hold(YEAR, "1/s")], 600)] {
         assert!(long.starts_with("the stages last longer than 584 years"), "{long}");

@@ -3,53 +3,63 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::arrivals;
 use super::tree::{Field, Table};
 use crate::pace::{Stage, Stages};
-use crate::scenario::{Connections, Limit, LimitKey, Load, Overrides};
+use crate::scenario::{Closed, Connections, Limit, LimitKey, Load, Overrides, Schedule};
+use crate::units::Rate;
 
 /// The most users of a run.
 pub(super) const MOST_USERS: u32 = 1_000_000;
 
-const LOAD: [&str; 7] = ["model", "stages", "spread", "think_time", "iterations", "connections", "drain"];
+const LOAD: [&str; 10] =
+    ["model", "stages", "spread", "think_time", "iterations", "connections", "drain", "spacing", "repeat", "max_users"];
+/// Keys of the closed model alone.
+const CLOSED: [&str; 3] = ["spread", "think_time", "iterations"];
+/// Keys of the open model alone.
+const OPEN: [&str; 3] = ["spacing", "repeat", "max_users"];
 const LIMIT: [&str; 4] = ["rate", "burst", "per", "catch_up"];
 const CONNECTIONS: [(&str, Connections); 3] =
     [("per-user", Connections::PerUser), ("shared", Connections::Shared), ("per-request", Connections::PerRequest)];
 const DEFAULT_SPREAD: Duration = Duration::from_secs(1);
 const DEFAULT_CATCH_UP: Duration = Duration::from_millis(20);
 
-/// Reads `[load]`; `None` only after noting a mistake, or without a timeout.
-pub(super) fn load(root: &Table<'_>, timeout: Option<Duration>, overrides: &Overrides) -> Option<Load> {
+/// Reads `[load]`; `None` only after noting a mistake, or without a timeout. `seed` is the run's.
+pub(super) fn load(root: &Table<'_>, timeout: Option<Duration>, overrides: &Overrides, seed: u64) -> Option<Load> {
     let hint = "add [load] with stages = [{ for = \"30s\", users = 10 }]";
     let table = root.required("load", hint)?.table(&LOAD)?;
-    check_model(&table);
-    let spread = table.field("spread").and_then(|field| field.duration()).unwrap_or(DEFAULT_SPREAD);
-    let think_time = table.field("think_time").and_then(|field| field.span()).unwrap_or_default();
-    let iterations = table.field("iterations").and_then(|field| field.whole(1..=u64::from(u32::MAX)));
+    let models = [("users", false), ("arrivals", true)];
+    let is_open = table.field("model").map_or(Some(false), |field| field.choice(&models));
     let connections = table.field("connections").and_then(|field| field.choice(&CONNECTIONS));
     let drain = table.field("drain").and_then(|field| field.duration());
-    let stages = table.required("stages", "write stages = [{ for = \"30s\", users = 10 }]");
-    let stages = stages.and_then(|field| stages_of(&field, spread))?;
-    let stages = match overrides.stage(stages.max_users(), stages.length(), spread) {
-        Some(stage) => Stages::new(&[stage]),
-        None => stages,
+    let (schedule, foreign) = if is_open? {
+        (arrivals::read(&table, overrides, seed).map(Schedule::Arrivals), &CLOSED[..])
+    } else {
+        (closed(&table, overrides).map(Schedule::Users), &OPEN[..])
     };
+    for field in foreign.iter().filter_map(|key| table.field(key)) {
+        field.mistake("does not go with the model; remove it, or change `model`");
+    }
     Some(Load {
-        stages,
-        think_time,
-        iterations,
+        schedule: schedule?,
         connections: connections.unwrap_or(Connections::PerUser),
         // An attempt that starts at the very end may take its whole timeout.
         drain: drain.unwrap_or(timeout? + Duration::from_secs(1)),
     })
 }
 
-fn check_model(table: &Table<'_>) {
-    let models = [("users", true), ("arrivals", false)];
-    if let Some(field) = table.field("model")
-        && field.choice(&models) == Some(false)
-    {
-        field.mistake("is `arrivals`, which this version does not have; use \"users\"");
-    }
+/// The closed model.
+fn closed(table: &Table<'_>, overrides: &Overrides) -> Option<Closed> {
+    let spread = table.field("spread").and_then(|field| field.duration()).unwrap_or(DEFAULT_SPREAD);
+    let think_time = table.field("think_time").and_then(|field| field.span()).unwrap_or_default();
+    let iterations = table.field("iterations").and_then(|field| field.whole(1..=u64::from(u32::MAX)));
+    let stages = table.required("stages", "write stages = [{ for = \"30s\", users = 10 }]");
+    let stages = stages.and_then(|field| stages_of(&field, spread))?;
+    let stages = match overrides.stage(stages.max_users(), stages.length(), spread) {
+        Some(stage) => Stages::new(&[stage]),
+        None => stages,
+    };
+    Some(Closed { stages, think_time, iterations })
 }
 
 fn stages_of(field: &Field<'_>, spread: Duration) -> Option<Stages> {
@@ -82,17 +92,17 @@ fn stage(field: &Field<'_>, spread: Duration) -> Option<Stage> {
     }
 }
 
-/// Reads `[limit]`; `None` for no limit, or after noting a mistake.
-pub(super) fn limit(root: &Table<'_>, overrides: &Overrides) -> Option<Limit> {
+/// Reads `[limit]`; `None` for no limit, or after noting a mistake. The command line may say another rate.
+pub(super) fn limit(root: &Table<'_>, rate_override: Option<Rate>) -> Option<Limit> {
     let default = |rate| Limit { rate, burst: NonZeroU32::MIN, per: LimitKey::Run, catch_up: DEFAULT_CATCH_UP };
-    let Some(field) = root.field("limit") else { return overrides.rate.map(default) };
+    let Some(field) = root.field("limit") else { return rate_override.map(default) };
     let table = field.table(&LIMIT)?;
     let rate = table.required("rate", "write one such as \"300/min\"").and_then(|field| field.quantity());
     let burst = table.field("burst").and_then(|field| field.whole::<u32>(1..=u64::from(u32::MAX)));
     let keys = [("run", LimitKey::Run), ("token", LimitKey::Token)];
     let per = table.field("per").and_then(|field| field.choice(&keys));
     let catch_up = table.field("catch_up").and_then(|field| field.duration());
-    let limit = default(overrides.rate.or(rate)?);
+    let limit = default(rate_override.or(rate)?);
     Some(Limit {
         burst: burst.and_then(NonZeroU32::new).unwrap_or(limit.burst),
         per: per.unwrap_or(limit.per),

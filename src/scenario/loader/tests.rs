@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::scenario::{
-    Auth, Caution, Connections, Limit, LimitKey, QuotaUse, Rendered, Role, Simulator, Span, curl, population,
+    Auth, Caution, Connections, Limit, LimitKey, QuotaUse, Rendered, Role, Schedule, Simulator, Span, curl, population,
 };
 use crate::units::Rate;
 
@@ -97,9 +97,10 @@ fn everything_in_the_file_is_in_the_scenario() {
     assert_eq!(scenario.target.tokens.users_of_each(8), [2, 6]);
     assert_eq!((scenario.target.timeout, scenario.target.give_up), (seconds(2), seconds(10)));
     let load = &scenario.load;
-    assert_eq!((load.stages.length(), load.stages.max_users()), (seconds(30), 40));
-    assert_eq!(load.think_time, Span { min: seconds(1), max: seconds(2) });
-    assert_eq!((load.iterations, load.connections, load.drain), (Some(9), Connections::Shared, seconds(3)));
+    assert_eq!((load.length(), load.max_users()), (seconds(30), 40));
+    let Schedule::Users(closed) = &load.schedule else { panic!("the closed model") };
+    assert_eq!(closed.think_time, Span { min: seconds(1), max: seconds(2) });
+    assert_eq!((closed.iterations, load.connections, load.drain), (Some(9), Connections::Shared, seconds(3)));
     let limit = scenario.limit.unwrap();
     assert_eq!((limit.rate.to_string().as_str(), limit.burst.get(), limit.per), ("120/min", 5, LimitKey::Token));
     let [patch, put] = scenario.variants.as_slice() else { panic!("{:?}", scenario.variants) };
@@ -202,16 +203,16 @@ fn the_command_line_replaces_stages_and_rate() {
     let rate: Rate = "9/s".parse().unwrap();
     let all = Overrides { users: Some(3), duration: Some(seconds(90)), rate: Some(rate), seed: Some(1) };
     let scenario = load_with(SCENARIO, &all).unwrap();
-    assert_eq!((scenario.load.stages.max_users(), scenario.load.stages.length()), (3, seconds(90)));
+    assert_eq!((scenario.load.max_users(), scenario.load.length()), (3, seconds(90)));
     assert_eq!(scenario.limit, Some(Limit { rate, ..load(SCENARIO).limit.unwrap() }));
     assert_eq!(scenario.seed, 1);
     let record = serde_json::json!({"users": 3, "duration": "1m 30s", "rate": "9/s", "seed": 1});
     assert_eq!(scenario.source["overrides"], record);
 
     let scenario = load_with(SCENARIO, &Overrides { users: Some(3), ..Overrides::default() }).unwrap();
-    assert_eq!((scenario.load.stages.max_users(), scenario.load.stages.length()), (3, seconds(30)));
+    assert_eq!((scenario.load.max_users(), scenario.load.length()), (3, seconds(30)));
     let scenario = load_with(SCENARIO, &Overrides { duration: Some(seconds(1)), ..Overrides::default() }).unwrap();
-    assert_eq!((scenario.load.stages.max_users(), scenario.load.stages.length()), (40, seconds(1)));
+    assert_eq!((scenario.load.max_users(), scenario.load.length()), (40, seconds(1)));
 
     let unlimited = SCENARIO.split("[limit]").next().unwrap();
     let scenario = load_with(unlimited, &Overrides { rate: Some(rate), ..Overrides::default() }).unwrap();

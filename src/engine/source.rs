@@ -1,0 +1,180 @@
+//! Where a user's operations come from.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use tokio::sync::Notify;
+
+use super::worker::Worker;
+use crate::scenario::{Closed, Operation};
+use crate::units::{Duration, Timer};
+
+/// An operation for a user that is free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Job {
+    pub(super) operation: Operation,
+    /// When the schedule wanted it.
+    pub(super) due: Duration,
+    /// When a user took it on: its due time, but for an operation that had to wait for a free user.
+    pub(super) taken: Duration,
+}
+
+/// Gives a user one operation after the other.
+pub(super) trait Source {
+    /// The next operation, once it is due; `None` when there is none any more.
+    async fn next(&mut self) -> Option<Job>;
+
+    /// Takes note that the operation was done at an instant.
+    fn done(&mut self, job: &Job, at: Duration);
+}
+
+/// The closed model: a user's next operation is due when the one before is done and it has thought.
+pub(super) struct Steps<T: Timer> {
+    worker: Rc<Worker<T>>,
+    closed: Closed,
+    user: u32,
+    step: u64,
+    /// When the next one is due; `None` when the user leaves the stage.
+    due: Option<Duration>,
+}
+
+impl<T: Timer> Steps<T> {
+    pub(super) fn new(worker: Rc<Worker<T>>, closed: Closed, user: u32) -> Self {
+        let due = closed.stages.next_start(user, Duration::ZERO);
+        Self { worker, closed, user, step: 0, due }
+    }
+}
+
+impl<T: Timer> Source for Steps<T> {
+    async fn next(&mut self) -> Option<Job> {
+        let due = self.due?;
+        self.worker.timer.sleep_until(due).await;
+        // Gives way now and then, also where neither pause nor limit nor attempt does.
+        tokio::task::coop::consume_budget().await;
+        if self.worker.is_stopping() {
+            return None;
+        }
+        let operation = self.worker.scenario.operation(self.user, self.step);
+        self.worker.log.due(self.worker.timer.now(), operation.variant);
+        Some(Job { operation, due, taken: due })
+    }
+
+    fn done(&mut self, job: &Job, at: Duration) {
+        self.step += 1;
+        let goes_on = self.closed.iterations.is_none_or(|most| self.step < most);
+        let thought = at + self.worker.scenario.think_time(&self.closed, &job.operation);
+        self.due = if goes_on { self.closed.stages.next_start(self.user, thought) } else { None };
+    }
+}
+
+/// An operation that is due and has no user yet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waiting {
+    pub(super) operation: Operation,
+    due: Duration,
+    found: Found,
+}
+
+/// Who there was for an operation when it was due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Somebody who had nothing to do.
+    Idle,
+    /// Somebody new.
+    New,
+    /// Nobody, and no more were allowed.
+    Nobody,
+}
+
+/// The open model: operations that are due and have no user yet, in their order.
+///
+/// All of it belongs to the worker's thread. Its length is bounded by the schedule: what is due is never dropped.
+#[derive(Default)]
+pub(super) struct Backlog {
+    waiting: RefCell<VecDeque<Waiting>>,
+    /// Of them, those that a user is on its way to.
+    handing: Cell<usize>,
+    /// Users that wait for an operation.
+    idle: Cell<usize>,
+    /// Users that there are.
+    users: Cell<usize>,
+    closed: Cell<bool>,
+    /// Wakes a user that waits for an operation.
+    operation: Notify,
+    /// Wakes who makes users.
+    shortage: Notify,
+}
+
+impl Backlog {
+    /// Adds an operation that is due. While fewer than `most` users are there, one is asked for where none is free.
+    pub(super) fn push(&self, operation: Operation, due: Duration, most: usize) -> Found {
+        let mut waiting = self.waiting.borrow_mut();
+        let found = if waiting.len() < self.idle.get() {
+            self.operation.notify_one();
+            Found::Idle
+        } else if self.users.get() < most {
+            self.users.set(self.users.get() + 1);
+            self.shortage.notify_one();
+            Found::New
+        } else {
+            Found::Nobody
+        };
+        waiting.push_back(Waiting { operation, due, found });
+        self.handing.set(self.handing.get() + usize::from(found != Found::Nobody));
+        found
+    }
+
+    /// Waits until more users than `made` are wanted; how many there should be.
+    pub(super) async fn wanted(&self, made: usize) -> usize {
+        while self.users.get() <= made {
+            self.shortage.notified().await;
+        }
+        self.users.get()
+    }
+
+    /// Waits until every operation that a user is on its way to has been taken.
+    pub(super) async fn handed_out(&self) {
+        while self.handing.get() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Lets nothing start any more; what was waiting.
+    pub(super) fn close(&self) -> VecDeque<Waiting> {
+        self.closed.set(true);
+        self.operation.notify_waiters();
+        self.waiting.take()
+    }
+
+    /// The next operation; `None` once it is closed.
+    async fn pop(&self) -> Option<Waiting> {
+        loop {
+            if self.closed.get() {
+                return None;
+            }
+            if let Some(next) = self.waiting.borrow_mut().pop_front() {
+                self.handing.set(self.handing.get() - usize::from(next.found != Found::Nobody));
+                return Some(next);
+            }
+            self.idle.set(self.idle.get() + 1);
+            self.operation.notified().await;
+            self.idle.set(self.idle.get() - 1);
+        }
+    }
+}
+
+/// The open model, as a user sees it.
+pub(super) struct Arriving<T: Timer>(pub(super) Rc<Worker<T>>);
+
+impl<T: Timer> Source for Arriving<T> {
+    async fn next(&mut self) -> Option<Job> {
+        tokio::task::coop::consume_budget().await;
+        let Waiting { operation, due, found } = self.0.backlog.pop().await?;
+        // What found a user at once and is late all the same is late by our own doing.
+        let taken = if found == Found::Nobody { self.0.timer.now().max(due) } else { due };
+        Some(Job { operation, due, taken })
+    }
+
+    fn done(&mut self, _: &Job, _: Duration) {}
+}

@@ -1,0 +1,109 @@
+//! The open model: the schedule is kept whatever the server does, and everything that is due is accounted for.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    reason = "a test fails by panicking, and its counts are small"
+)]
+
+mod runs;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use patchload::engine::{Ended, Stop};
+use patchload::judge::{Reason, Verdict, verdict};
+use patchload::measure::{Clock, Totals, quantile};
+use patchload::scenario::{Overrides, Scenario};
+
+/// Operations at `rate` for `length` on a simulator with these parameters.
+fn scenario(simulator: &str, load: &str) -> Arc<Scenario> {
+    let text = format!(
+        r#"
+        name = "open"
+        [target]
+        simulator = {{ quota = "none", {simulator} }}
+        [target.auth]
+        kind = "client-credentials"
+        [data.participants]
+        from = "simulator"
+        [[variant]]
+        name = "attributes"
+        path = "/api/v2/conversations/{{{{ conversation_id }}}}/participants/{{{{ participant_id }}}}/attributes"
+        body = '{{"attributes": {{"ref": "{{{{ unique }}}}"}}}}'
+        expect = [202]
+        [load]
+        model = "arrivals"
+        {load}
+        "#
+    );
+    let scenario = Scenario::parse(Path::new("open.toml"), text.as_bytes(), &|_| None, &Overrides::default());
+    Arc::new(scenario.unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn run(scenario: &Arc<Scenario>) -> Ended {
+    let server = runs::server(scenario);
+    runs::measure(scenario, server.address(), &Stop::default(), |_, _| {})
+}
+
+/// A quantile of a clock in milliseconds.
+fn ms(totals: &Totals, clock: Clock, percent: f64) -> f64 {
+    quantile(&totals.all().distributions.all(clock), percent).unwrap() as f64 / 1e3
+}
+
+#[test]
+fn a_stall_is_felt_by_all_that_was_due_in_it() {
+    // In each second everything that falls into its first 200 ms waits for their end: a fifth of the operations, evenly
+    // spread over 0 to 200 ms.
+    let load = r#"stages = [{ for = "20s", rate = "200/s" }]"#;
+    let stalls = r#"latency = "0s", faults = { stall = { every = "1s", for = "200ms" } }"#;
+    let (with, without) = (run(&scenario(stalls, load)), run(&scenario(r#"latency = "0s""#, load)));
+    let (stalled, smooth) = (&with.totals, &without.totals);
+    assert_eq!((stalled.all().counts.operations(), stalled.all().counts.unsent), (4_000, 0));
+    for (percent, share_of_stall) in [(90.0, 0.5), (95.0, 0.75), (99.0, 0.95)] {
+        let (expected, found) = (200.0 * share_of_stall, ms(stalled, Clock::Response, percent));
+        assert!((found - expected).abs() <= (0.03 * expected).max(5.0), "p{percent}: {found} ms for {expected} ms");
+    }
+    let (found, expected) = (ms(stalled, Clock::Response, 50.0), ms(smooth, Clock::Response, 50.0));
+    assert!((found - expected).abs() <= 1.0, "p50: {found} ms with stalls, {expected} ms without");
+    let responses = stalled.all().distributions.all(Clock::Response);
+    let slow = responses.count_between(5_001, u64::MAX) as f64 / responses.len() as f64;
+    assert!((slow - 0.2).abs() <= 0.01, "{slow} of the responses took over 5 ms");
+}
+
+#[test]
+fn what_finds_no_user_waits_in_the_response_and_what_never_starts_is_unsent() {
+    let length = 4.0;
+    let load = r#"stages = [{ for = "4s", rate = "100/s" }]
+        max_users = 5"#;
+    let scenario = scenario(r#"latency = "100ms""#, load);
+    let ended = run(&scenario);
+    let all = ended.totals.all();
+    assert_eq!((all.counts.due, all.counts.due), (400, all.counts.started + all.counts.unsent));
+    // Five users with 100 ms each do 50 per second.
+    let started = all.counts.started as f64;
+    assert!((0.85..=1.02).contains(&(started / (50.0 * length))), "{started} started");
+    assert!(ms(&ended.totals, Clock::Service, 50.0) < 130.0, "service is the server's alone");
+    assert!(ms(&ended.totals, Clock::Response, 50.0) > 700.0, "response has the wait for a user");
+    assert!(ms(&ended.totals, Clock::Wait, 50.0) > 600.0, "so has wait");
+    let (found, reasons) = verdict(&ended.evidence);
+    assert!(found != Verdict::Valid, "{reasons:?}");
+    assert!(reasons.iter().any(|reason| matches!(reason, Reason::UsersExhausted { .. })), "{reasons:?}");
+}
+
+#[test]
+fn a_poisson_schedule_is_kept_and_the_undisturbed_run_is_valid() {
+    let load = r#"stages = [{ for = "1s", to = "300/s" }, { for = "2s", rate = "300/s" }]
+        spacing = "poisson"
+        repeat = 2"#;
+    let scenario = scenario(r#"latency = "2ms""#, load);
+    let ended = run(&scenario);
+    let all = ended.totals.all();
+    let expected = scenario.plan().arrivals.unwrap();
+    assert_eq!((all.counts.due, all.counts.started, all.counts.unsent), (expected, expected, 0));
+    assert!((1_300..1_700).contains(&expected), "{expected} of about 1,500");
+    let (found, reasons) = verdict(&ended.evidence);
+    assert!(found != Verdict::Invalid, "{reasons:?}");
+    assert!(Duration::from_secs_f64(ended.totals.elapsed_s) >= Duration::from_secs(6));
+}
