@@ -269,6 +269,67 @@ fn a_target_that_dies_in_mid_run_exits_with_3_and_keeps_its_reports() {
     assert!(column(&run, "failures.csv", "code").contains(&"not_sent.refused".to_owned()));
 }
 
+/// Runs a scenario on a simulator that answers 404 after 20 ms, as the scenario expects, with these thresholds.
+fn run_with_thresholds(place: &Place, load: &str, thresholds: &str, more: &[&str]) -> Output {
+    let target =
+        "[target]\nsimulator = { quota = \"none\", latency = \"20ms\" }\n[target.auth]\nkind = \"client-credentials\"";
+    let scenario = place.scenario(target, &format!("[load]\n{load}\n[thresholds]\n{thresholds}"));
+    patchload(&[&["run", &scenario, "--quiet", "--out", &place.results()], more].concat()).output().unwrap()
+}
+
+#[test]
+fn a_threshold_that_is_crossed_exits_with_99_and_a_met_one_with_0() {
+    let load = "stages = [{ for = \"2s\", users = 5 }]";
+    let crossed = Place::new();
+    let output = run_with_thresholds(&crossed, load, "\"service.p50\" = \"< 1ms\"\nfailure_rate = \"< 1%\"", &[]);
+    assert_eq!(output.status.code(), Some(99), "{output:?}");
+    assert!(last_line(&output).starts_with("threshold crossed: service.p50 is 2"), "{output:?}");
+    let document = json(&crossed.run());
+    let standings: Vec<_> =
+        document["thresholds"].as_array().unwrap().iter().map(|row| row["standing"].clone()).collect();
+    assert_eq!(standings, ["crossed", "passed"]);
+    let summary = text(&output.stdout);
+    assert!(summary.contains("CROSSED  service.p50") && summary.contains("passed   failure_rate"), "{summary}");
+    // The report of the folder says the same.
+    let report = patchload(&["report", crossed.run().to_str().unwrap()]).output().unwrap();
+    assert_eq!(text(&report.stdout), summary);
+    let met = Place::new();
+    let output = run_with_thresholds(&met, load, "failure_rate = \"< 1%\"", &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(json(&met.run())["verdict"] == "valid" || json(&met.run())["verdict"] == "suspect");
+}
+
+#[test]
+fn a_threshold_that_aborts_stops_the_run_and_exits_with_99() {
+    let place = Place::new();
+    let started = Instant::now();
+    let load = "stages = [{ for = \"30s\", users = 20 }]";
+    let output = run_with_thresholds(&place, load, "\"service.p50\" = \"< 1ms for 2s abort\"", &[]);
+    assert_eq!(output.status.code(), Some(99), "{output:?}");
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    assert!(text(&output.stderr).contains("so the run was stopped"), "{output:?}");
+    assert_eq!(json(&place.run())["state"], "interrupted");
+}
+
+#[test]
+fn a_threshold_that_nobody_can_judge_makes_the_measurement_invalid_and_may_be_accepted() {
+    let load = "stages = [{ for = \"2s\", users = 2 }]\niterations = 10";
+    let thresholds = "\"response.p99.9\" = \"< 1s\"";
+    let invalid = Place::new();
+    let output = run_with_thresholds(&invalid, load, thresholds, &[]);
+    assert_eq!(output.status.code(), Some(6), "{output:?}");
+    assert!(last_line(&output).contains("rests on 20 samples"), "{output:?}");
+    let document = json(&invalid.run());
+    assert_eq!(
+        (document["verdict"].as_str(), document["reasons"][0]["kind"].as_str()),
+        (Some("invalid"), Some("too_few_samples"))
+    );
+    assert!(document["reasons"][0]["text"].as_str().unwrap().contains("run longer"));
+    let output = run_with_thresholds(&Place::new(), load, thresholds, &["--accept-invalid"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output.stdout).contains("verdict  INVALID"), "{output:?}");
+}
+
 #[test]
 fn a_results_folder_that_cannot_be_made_exits_with_1() {
     let place = Place::new();

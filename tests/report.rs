@@ -18,7 +18,7 @@ fn assert_golden(name: &str, actual: &str) {
 }
 
 fn text(run: &Run) -> String {
-    report::text(run, Path::new("results/participant-attributes-20261121T134501Z"))
+    report::text(run, None, Path::new("results/participant-attributes-20261121T134501Z"))
 }
 
 fn seconds(n: u64, attempts: u64, variants: usize) -> Vec<patchload::measure::Second> {
@@ -40,7 +40,7 @@ fn a_run_of_one_variant_has_no_row_for_all() {
     run.state = State::Interrupted;
     run.warnings = vec![
         Warning::Interrupted { elapsed_s: 3.0, planned_s: 10.0 },
-        Warning::SimulatorBusy { busy_share: 0.97 },
+        Warning::Aborted { threshold: "for 2s failure_rate is 3%, not < 1%".to_owned() },
         Warning::RenewalsFailed { count: 12, last_error: "no answer".to_owned() },
     ];
     assert_golden("report-one-variant.txt", &text(&run));

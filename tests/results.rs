@@ -101,7 +101,7 @@ fn a_finished_run_reads_back_equal() {
     let root = tempfile::tempdir().unwrap();
     let (mut folder, mut run) = write(root.path(), &seconds(11));
     run.warnings = vec![
-        Warning::SimulatorBusy { busy_share: 0.1 + 0.2 },
+        Warning::Aborted { threshold: "for 2s failure_rate is 3%, not < 1%".to_owned() },
         Warning::RenewalsFailed { count: 3, last_error: "no".to_owned() },
     ];
     folder.finish(&run).unwrap();

@@ -68,6 +68,9 @@ pub(super) struct RunArguments {
     /// Write what the embedded simulator did with each of its latest requests into the run folder: truth.jsonl
     #[arg(long)]
     pub(super) truth: bool,
+    /// Exit as if the measurement were valid, whatever this machine did to it
+    #[arg(long)]
+    pub(super) accept_invalid: bool,
     /// No plan and no progress on stderr
     #[arg(short, long)]
     pub(super) quiet: bool,

@@ -22,6 +22,9 @@ pub(super) fn check(arguments: &CheckArguments) -> Result<Exit, Failure> {
 fn check_scenario(scenario: &Scenario, arguments: &ScenarioArguments) -> Result<(), Failure> {
     let seats = Seats::new(scenario, arguments.workers);
     let mut text = format!("{}\nworkers      {}\n", scenario.plan(), Placement::new(scenario, seats.workers));
+    for threshold in &scenario.thresholds {
+        let _ = writeln!(text, "threshold    {} {}", threshold.metric(), threshold.condition());
+    }
     for (index, variant) in scenario.variants.iter().enumerate() {
         let _ = write!(text, "\n# variant {}\n{}\n", variant.name, curl(scenario, index));
     }

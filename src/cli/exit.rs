@@ -17,6 +17,10 @@ pub(super) enum Exit {
     Usage,
     /// The target cannot be reached, or refuses the credentials.
     TargetUnusable,
+    /// The measurement is invalid.
+    Invalid,
+    /// A threshold was crossed; the code is known to users of k6.
+    Crossed,
     /// Stopped by a signal; the code is known to users of k6.
     Interrupted,
 }
@@ -28,6 +32,8 @@ impl Exit {
             Self::Internal => 1,
             Self::Usage => 2,
             Self::TargetUnusable => 3,
+            Self::Invalid => 6,
+            Self::Crossed => 99,
             Self::Interrupted => 105,
         }
     }

@@ -14,14 +14,13 @@ use super::screen::Screen;
 use super::signals::Signals;
 use super::{put, say};
 use crate::engine::{self, Ended, Job, Placement, Stop, TokenKeeper};
+use crate::judge::{self, Demand, Judgement, Standing, Verdict};
 use crate::measure::{Header, Host, Run, SCHEMA, State, Warning};
 use crate::results::{self, Folder};
-use crate::scenario::{Endpoint, Scenario};
+use crate::scenario::{Connections, Endpoint, Scenario, Schedule};
 use crate::sim::{self, Server};
+use crate::units::Share;
 use crate::{http, report};
-
-/// From this share of the time on, the simulator's busiest thread is taken to be the bottleneck.
-const SIMULATOR_BUSY: f64 = 0.8;
 
 /// What `${NAME}` in a file stands for.
 pub(super) fn environment(name: &str) -> Option<String> {
@@ -69,7 +68,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
             say(&format!("caution: {caution}"));
         }
     }
-    make_room_for_connections(&scenario, &seats);
+    let descriptors = make_room_for_connections(&scenario, &seats);
     let (server, base) = locate(&scenario, &seats)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
     let Some(tokens) = runtime.block_on(reach(&scenario, &base))? else {
@@ -78,7 +77,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     };
     let header = header(&scenario, &seats, &placement);
     let mut folder = Folder::create(&arguments.out, &header)?;
-    let simulator_busy = server.as_ref().map(Server::busy).unwrap_or_default();
+    let busy_before = server.as_ref().map(Server::busy).unwrap_or_default();
     let screen = Screen::new(scenario.load.length(), arguments.quiet);
     let finished = runtime.block_on(async {
         let stop = Stop::default();
@@ -91,28 +90,31 @@ pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     drop(screen);
     let Watched { mut ended, unwritten } = finished?;
     let elapsed_s = ended.totals.elapsed_s;
-    // The last warning says why the process ends as it does.
-    let busy = server.as_ref().and_then(|server| simulator_warning(server, &simulator_busy, elapsed_s));
-    ended.warnings.splice(0..0, busy);
+    ended.evidence.simulator_busy = server.as_ref().and_then(|server| simulator_busy(server, &busy_before, elapsed_s));
+    ended.evidence.descriptors = descriptors;
     let unwritten = match (&server, unwritten) {
         (Some(server), None) if arguments.truth => folder.attach(TRUTH, |out| server.write_truth(out)).err(),
         (_, unwritten) => unwritten,
     };
-    conclude(header, ended, folder, unwritten)
+    conclude(header, ended, (folder, unwritten), arguments.accept_invalid)
 }
 
 /// Raises the limit on open files, and says so when it is too low all the same: a run may need a connection per user at once,
-/// its other end in the embedded simulator, and some for the process itself.
-fn make_room_for_connections(scenario: &Scenario, seats: &Seats) {
-    let users = scenario.load.max_users();
+/// its other end in the embedded simulator, and some for the process itself. What it needs and has, where that is too little.
+fn make_room_for_connections(scenario: &Scenario, seats: &Seats) -> Option<Demand> {
+    let users = match scenario.load.connections {
+        Connections::Shared => return None,
+        Connections::PerUser | Connections::PerRequest => scenario.load.max_users(),
+    };
     let ends = if seats.simulator > 0 { 2 } else { 1 };
     let needed = u64::from(users) * ends + 50;
-    if let Some(limit) = descriptors::raise_limit().filter(|limit| needed > *limit) {
-        say(&format!(
-            "caution: {users} users may want {needed} open files, and this process may have {limit}, so some attempts may \
-             break; raise `ulimit -n`, or set load.connections = \"shared\""
-        ));
-    }
+    let available = descriptors::raise_limit().filter(|limit| needed > *limit)?;
+    say(&format!(
+        "caution: {users} users may want {needed} open files, and this process may have {available}, so some attempts may \
+         break; raise `ulimit -n`, or set load.connections = \"shared\""
+    ));
+    // In the open model users are made as they are wanted: so many may never be.
+    matches!(scenario.load.schedule, Schedule::Users(_)).then_some(Demand { needed, available })
 }
 
 /// Where the target is; starts the simulator where the scenario asks for it.
@@ -177,21 +179,26 @@ async fn stop_on_signals(stop: Stop, screen: Screen, folder: String) {
     std::process::exit(Exit::Interrupted.code().into());
 }
 
-/// Closes the run folder, prints the summary and tells why the process ends as it does.
+/// Judges the run, closes its folder, prints the summary and tells why the process ends as it does.
 fn conclude(
     header: Header,
     ended: Ended,
-    mut folder: Folder,
-    unwritten: Option<results::Error>,
+    (mut folder, unwritten): (Folder, Option<results::Error>),
+    accept_invalid: bool,
 ) -> Result<Exit, Failure> {
-    let has = |kind: fn(&Warning) -> bool| ended.warnings.iter().any(kind);
+    let Ended { totals, mut warnings, evidence, abort } = ended;
+    warnings.extend(abort.as_ref().map(|abort| Warning::Aborted { threshold: abort.to_string() }));
+    let (verdict, reasons) = judge::verdict(&evidence);
+    let judgement = Judgement { verdict, reasons, thresholds: evidence.thresholds };
+    let has = |kind: fn(&Warning) -> bool| warnings.iter().any(kind);
     let died = has(|warning| matches!(warning, Warning::TargetDied { .. }));
     let interrupted = has(|warning| matches!(warning, Warning::Interrupted { .. }));
-    let cut = died || interrupted || unwritten.is_some();
+    let cut = died || interrupted || abort.is_some() || unwritten.is_some();
     let state = if cut { State::Interrupted } else { State::Finished };
-    let run = Run { header, state, warnings: ended.warnings, totals: ended.totals };
+    let run = Run { header, state, warnings, totals };
+    folder.judged(judgement.clone());
     let unwritten = unwritten.or_else(|| folder.finish(&run).err());
-    let printed = put(&report::text(&run, folder.path()));
+    let printed = put(&report::text(&run, Some(&judgement), folder.path()));
     for warning in &run.warnings {
         say(&format!("warning: {warning}"));
     }
@@ -200,18 +207,26 @@ fn conclude(
     }
     // A reader of the summary that went away changes nothing about the run.
     printed.or_else(|failure| if failure.is_closed_pipe() { Ok(()) } else { Err(failure) })?;
-    Ok(match (died, interrupted) {
-        (true, _) => Exit::TargetUnusable,
-        (false, true) => Exit::Interrupted,
-        (false, false) => Exit::Done,
-    })
+    if died || interrupted {
+        return Ok(if died { Exit::TargetUnusable } else { Exit::Interrupted });
+    }
+    if judgement.verdict == Verdict::Invalid && !accept_invalid {
+        for reason in judgement.reasons.iter().filter(|reason| reason.level() == Verdict::Invalid).rev() {
+            say(&format!("invalid: {reason}"));
+        }
+        return Ok(Exit::Invalid);
+    }
+    let crossed: Vec<_> = judgement.thresholds.iter().filter(|judged| judged.standing == Standing::Crossed).collect();
+    for judged in &crossed {
+        say(&format!("threshold crossed: {judged}"));
+    }
+    Ok(if crossed.is_empty() && abort.is_none() { Exit::Done } else { Exit::Crossed })
 }
 
-/// A warning when the embedded simulator was the bottleneck.
-fn simulator_warning(server: &Server, before: &[Duration], elapsed_s: f64) -> Option<Warning> {
+/// The part of the time in which the simulator's busiest thread ran or waited for a core.
+fn simulator_busy(server: &Server, before: &[Duration], elapsed_s: f64) -> Option<Share> {
     let busy = server.busy().into_iter().zip(before).map(|(after, before)| after.saturating_sub(*before));
-    let busy_share = (busy.max()?.as_secs_f64() / elapsed_s.max(1.0)).min(1.0);
-    (busy_share >= SIMULATOR_BUSY).then_some(Warning::SimulatorBusy { busy_share })
+    Share::new((busy.max()?.as_secs_f64() / elapsed_s.max(1.0)).min(1.0))
 }
 
 fn header(scenario: &Scenario, seats: &Seats, placement: &Placement) -> Header {

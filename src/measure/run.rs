@@ -158,11 +158,6 @@ impl Totals {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Warning {
-    /// The embedded simulator was the bottleneck.
-    SimulatorBusy {
-        /// The share of the time, 0 to 1, in which its busiest thread ran or waited for a core.
-        busy_share: f64,
-    },
     /// The target stopped answering, and the run was given up.
     TargetDied {
         /// For so long nothing but broken attempts was seen, in seconds.
@@ -174,6 +169,11 @@ pub enum Warning {
         count: u64,
         /// What the last of them said.
         last_error: String,
+    },
+    /// A threshold stopped the run.
+    Aborted {
+        /// Which, with what was measured.
+        threshold: String,
     },
     /// The run was stopped before the end of its schedule.
     Interrupted {
@@ -191,20 +191,17 @@ pub enum Warning {
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use crate::units::format::{count, percent, seconds};
+        use crate::units::format::{count, seconds};
         match self {
-            Self::SimulatorBusy { busy_share } => write!(
-                f,
-                "the simulator's busiest thread was busy {} of the time, so latencies and rates are the simulator's own; \
-                 lower the load, or run `patchload sim` on another machine",
-                percent(*busy_share)
-            ),
             Self::TargetDied { after_s } => write!(
                 f,
                 "for {} every attempt broke without a response, so the run was given up; check that the target is up, \
                  or raise `target.give_up`",
                 seconds(*after_s)
             ),
+            Self::Aborted { threshold } => {
+                write!(f, "{threshold}, so the run was stopped; the figures are of the part before")
+            }
             Self::RenewalsFailed { count: failed, last_error } => write!(
                 f,
                 "{} renewals of a token failed, so some 401 may be of expired tokens; the last one: {last_error}",

@@ -9,6 +9,7 @@ use super::table::Side::{Left, Right};
 use super::table::Table;
 use serde_json::Value;
 
+use crate::judge::{Judgement, Standing, Verdict};
 use crate::measure::{Clock, Outcome, Run, State, VariantTotals, quantile};
 use crate::results::{ALL, Estimate, FILES, Rates};
 use crate::units::format::{count, micros, per_second, percent, seconds, utc};
@@ -28,12 +29,15 @@ const UNKNOWN: &str = "-";
 /// The percentiles that are shown, in percent, and their names.
 const SHOWN: [(f64, &str); 5] = [(50.0, "p50"), (90.0, "p90"), (99.0, "p99"), (99.9, "p99.9"), (100.0, "max")];
 
-/// The final summary of `run`, whose files are in `folder`.
+/// The final summary of `run`, whose files are in `folder`, with what was judged of it where it was.
 #[must_use]
-pub fn text(run: &Run, folder: &Path) -> String {
+pub fn text(run: &Run, judgement: Option<&Judgement>, folder: &Path) -> String {
     let all = run.totals.all();
     let parts: Vec<Part<'_>> = parts(run, &all);
     let mut text = head(run);
+    if let Some(judgement) = judgement {
+        text.push_str(&judged(judgement));
+    }
     for section in [rates(run, &parts), latencies(&parts, &all), failures(run, &all), files(folder)] {
         text.push('\n');
         text.push_str(&section);
@@ -81,6 +85,32 @@ fn head(run: &Run) -> String {
     );
     for warning in &run.warnings {
         item("warning", &sentence(&warning.to_string()));
+    }
+    text
+}
+
+/// The thresholds, a line each, and the verdict on the measurement with its reasons.
+fn judged(judgement: &Judgement) -> String {
+    let mut text = String::new();
+    for threshold in &judgement.thresholds {
+        let name = match threshold.standing {
+            Standing::Passed => "passed",
+            Standing::Crossed => "CROSSED",
+            Standing::TooFewSamples => "UNKNOWN",
+        };
+        wrapped(&mut text, name, &threshold.to_string());
+    }
+    wrapped(
+        &mut text,
+        "verdict",
+        match judgement.verdict {
+            Verdict::Valid => "valid: nothing of this machine's own spoiled the figures",
+            Verdict::Suspect => "suspect: read the figures with the following in mind",
+            Verdict::Invalid => "INVALID: the figures do not say what they should",
+        },
+    );
+    for reason in &judgement.reasons {
+        wrapped(&mut text, &format!("- {}", reason.level().name()), &sentence(&reason.to_string()));
     }
     text
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use crate::judge::{Judged, Judgement, Reason, Verdict};
 use crate::measure::{
     Blocks, Counts, Failure, FailureKey, Failures, Header, OTHER, Run, SCHEMA, State, Totals, VariantTotals, Warning,
 };
@@ -17,7 +18,31 @@ struct Document<'a> {
     header: Cow<'a, Header>,
     state: State,
     warnings: Cow<'a, [Warning]>,
+    /// Only of a run that has been judged: not while it goes on, nor when it was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    verdict: Option<Verdict>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<ReasonRow>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    thresholds: Vec<Judged>,
     totals: Sums,
+}
+
+/// A reason with the sentence that says it.
+#[derive(Serialize, Deserialize)]
+struct ReasonRow {
+    #[serde(flatten)]
+    reason: Reason,
+    text: String,
+}
+
+/// What `run.json` says of a run beside its totals.
+#[derive(Clone, Copy)]
+pub(super) struct Said<'a> {
+    pub(super) header: &'a Header,
+    pub(super) state: State,
+    pub(super) warnings: &'a [Warning],
+    pub(super) judgement: Option<&'a Judgement>,
 }
 
 /// [`Totals`] without the histograms.
@@ -53,13 +78,17 @@ struct Schema {
 }
 
 /// The bytes of `run.json`.
-pub(super) fn write(header: &Header, state: State, warnings: &[Warning], totals: &Totals) -> Vec<u8> {
+pub(super) fn write(said: Said<'_>, totals: &Totals) -> Vec<u8> {
+    let Said { header, state, warnings, judgement } = said;
     let variants = header.variants.iter().zip(&totals.variants);
     let failures = totals.failures.iter();
     let document = Document {
         header: Cow::Borrowed(header),
         state,
         warnings: Cow::Borrowed(warnings),
+        verdict: judgement.map(|judgement| judgement.verdict),
+        reasons: judgement.map(|judgement| rows(&judgement.reasons)).unwrap_or_default(),
+        thresholds: judgement.map(|judgement| judgement.thresholds.clone()).unwrap_or_default(),
         totals: Sums {
             seconds: totals.seconds,
             elapsed_s: totals.elapsed_s,
@@ -81,8 +110,12 @@ pub(super) fn write(header: &Header, state: State, warnings: &[Warning], totals:
     bytes
 }
 
-/// The run that `bytes`, read from `path`, tell of; its histograms are empty.
-pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Run, Error> {
+fn rows(reasons: &[Reason]) -> Vec<ReasonRow> {
+    reasons.iter().map(|reason| ReasonRow { reason: reason.clone(), text: reason.to_string() }).collect()
+}
+
+/// The run that `bytes`, read from `path`, tell of, and what was judged of it; the run's histograms are empty.
+pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<(Run, Option<Judgement>), Error> {
     let damaged = |error: serde_json::Error| {
         let line = u64::try_from(error.line()).ok().filter(|line| *line > 0);
         Error::damaged(path, line, error.to_string())
@@ -112,7 +145,10 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Run, Error> {
         seconds: sums.seconds,
         elapsed_s: sums.elapsed_s,
     };
-    Ok(Run { header, state: document.state, warnings: document.warnings.into_owned(), totals })
+    let reasons = document.reasons.into_iter().map(|row| row.reason).collect();
+    let thresholds = document.thresholds;
+    let judgement = document.verdict.map(|verdict| Judgement { verdict, reasons, thresholds });
+    Ok((Run { header, state: document.state, warnings: document.warnings.into_owned(), totals }, judgement))
 }
 
 /// The failures of the rows. Those that had no place of their own come last, or they would take the place of one.

@@ -4,7 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use super::document::Said;
 use super::{Error, LOG, RUN, TIMELINE, document, log, tables};
+use crate::judge::Judgement;
 use crate::measure::{Header, Run, Second, State, Totals, Warning};
 use crate::units::format::utc;
 
@@ -13,6 +15,8 @@ use crate::units::format::utc;
 pub struct Folder {
     path: PathBuf,
     header: Header,
+    /// What was judged of the run; only at its end.
+    judgement: Option<Judgement>,
     log: Appender,
     timeline: Appender,
 }
@@ -29,7 +33,7 @@ impl Folder {
         // Tells `rebuild` that the run goes on, and ends with the process however that ends. It is a courtesy: where
         // the file system knows no locks, the run does without.
         let _ = timeline.file.try_lock();
-        let folder = Self { path, header: header.clone(), log, timeline };
+        let folder = Self { path, header: header.clone(), judgement: None, log, timeline };
         folder.rewrite(State::Running, &[], &Totals::new(header.variants.len()))?;
         Ok(folder)
     }
@@ -49,6 +53,11 @@ impl Folder {
         self.timeline.push(&tables::timeline_row(&self.header, second));
         self.append()?;
         self.rewrite(State::Running, &[], totals)
+    }
+
+    /// Takes on what was judged of the run, to be written with the last word on it.
+    pub fn judged(&mut self, judgement: Judgement) {
+        self.judgement = Some(judgement);
     }
 
     /// Writes the last word on the run, when all its seconds are written.
@@ -82,7 +91,8 @@ impl Folder {
     fn rewrite(&self, state: State, warnings: &[Warning], totals: &Totals) -> Result<(), Error> {
         // While the run goes on, `run.json` comes first: it decides how many seconds can be read back. Its last word
         // comes last: a folder that says that its run is over is complete.
-        let json = document::write(&self.header, state, warnings, totals);
+        let judgement = self.judgement.as_ref().filter(|_| state != State::Running);
+        let json = document::write(Said { header: &self.header, state, warnings, judgement }, totals);
         if state == State::Running {
             replace(&self.path, RUN, &json)?;
         }

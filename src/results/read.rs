@@ -6,8 +6,10 @@ use std::path::Path;
 
 use csv::ReaderBuilder;
 
+use super::document::Said;
 use super::log::Tail;
 use super::{ALL, Error, LOG, RUN, TIMELINE, document, folder, log, tables};
+use crate::judge::Judgement;
 use crate::measure::{Clock, Outcome, Run, State, Warning};
 
 /// The run of a folder.
@@ -19,6 +21,14 @@ use crate::measure::{Clock, Outcome, Run, State, Warning};
 /// When the folder is no run folder, is of a newer schema, or a file is missing or damaged.
 pub fn read(dir: &Path) -> Result<Run, Error> {
     Ok(open(dir)?.run)
+}
+
+/// What was judged of the run of a folder; `None` when it goes on, was killed, or is of a version that judged nothing.
+///
+/// # Errors
+/// As for [`read`].
+pub fn judgement(dir: &Path) -> Result<Option<Judgement>, Error> {
+    Ok(open(dir)?.judgement)
 }
 
 /// Reads the run of a folder and writes everything anew that can be made from it: cuts what a killed run left torn,
@@ -38,13 +48,15 @@ pub fn rebuild(dir: &Path) -> Result<Run, Error> {
         folder::replace(dir, name, &bytes)?;
     }
     // Last, as it says that the folder is complete.
-    folder::replace(dir, RUN, &document::write(header, *state, warnings, totals))?;
+    let said = Said { header, state: *state, warnings, judgement: opened.judgement.as_ref() };
+    folder::replace(dir, RUN, &document::write(said, totals))?;
     Ok(opened.run)
 }
 
 /// A run, and how much of the files that only grow belongs to it, in bytes.
 struct Opened {
     run: Run,
+    judgement: Option<Judgement>,
     timeline_length: usize,
     log_length: usize,
 }
@@ -56,7 +68,7 @@ fn open(dir: &Path) -> Result<Opened, Error> {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::NotARunFolder { path: dir.to_owned() },
         _ => Error::Read { path: path.clone(), reason },
     })?;
-    let mut run = document::read(&path, &json)?;
+    let (mut run, judgement) = document::read(&path, &json)?;
     let tail = if run.state == State::Running { Tail::Torn } else { Tail::Whole };
 
     let path = dir.join(TIMELINE);
@@ -76,7 +88,7 @@ fn open(dir: &Path) -> Result<Opened, Error> {
         }
         run.warnings.push(Warning::Killed { seconds: run.totals.seconds });
     }
-    Ok(Opened { run, timeline_length, log_length })
+    Ok(Opened { run, judgement, timeline_length, log_length })
 }
 
 /// The length in bytes of the header row and the rows of the first `seconds` seconds, the last of which must be there.
