@@ -110,7 +110,7 @@ fn judged(judgement: &Judgement) -> String {
         },
     );
     for reason in &judgement.reasons {
-        wrapped(&mut text, &format!("- {}", reason.level().name()), &sentence(&reason.to_string()));
+        wrapped(&mut text, reason.level().name(), &sentence(&reason.to_string()));
     }
     text
 }
@@ -288,6 +288,37 @@ fn wrapped(text: &mut String, name: &str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::judge::{Judged, Measured, Reason};
+
+    #[test]
+    fn thresholds_and_reasons_are_lines_of_their_own() {
+        let threshold = |standing, measured| Judged {
+            metric: "service.p99".to_owned(),
+            condition: "< 300ms".to_owned(),
+            measured,
+            samples: 2_000,
+            least_samples: 100,
+            standing,
+        };
+        let judgement = Judgement {
+            verdict: Verdict::Suspect,
+            reasons: vec![Reason::SimulatorBusy { busy_share: 0.97 }],
+            thresholds: vec![
+                threshold(Standing::Passed, Some(Measured::Time(82_700))),
+                threshold(Standing::Crossed, Some(Measured::Time(312_000))),
+                threshold(Standing::TooFewSamples, None),
+            ],
+        };
+        let expected = "\
+passed   service.p99 is 82.7ms, as wanted: < 300ms
+CROSSED  service.p99 is 312ms, not < 300ms
+UNKNOWN  service.p99 is unknown: 2000 samples are too few for < 300ms
+verdict  suspect: read the figures with the following in mind
+suspect  The simulator's busiest thread was busy 97.0% of the time, so latencies and rates are
+         the simulator's own; lower the load, or run `patchload sim` on another machine.
+";
+        assert_eq!(judged(&judgement), expected);
+    }
 
     #[test]
     fn no_text_of_a_server_can_command_the_terminal() {
