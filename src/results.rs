@@ -16,7 +16,7 @@ mod tables;
 pub use error::Error;
 pub use folder::Folder;
 pub use rates::{Estimate, Rates};
-pub use read::{judgement, read, rebuild};
+pub use read::{read, rebuild};
 
 /// The name, in every report, of what is said of all variants together or of all outcomes together.
 pub const ALL: &str = "all";

@@ -140,7 +140,7 @@ fn rebuilding_a_finished_run_changes_no_byte() {
     for file in ["summary.csv", "failures.csv", "latency.csv"] {
         fs::remove_file(path.join(file)).unwrap();
     }
-    assert_same(&results::rebuild(&path).unwrap(), &run);
+    assert_same(&results::rebuild(&path).unwrap().0, &run);
     assert_eq!(contents(&path), before);
 }
 
@@ -152,7 +152,7 @@ fn a_run_that_goes_on_is_not_rebuilt() {
     let error = results::rebuild(&path).unwrap_err();
     assert!(matches!(error, Error::StillRunning { .. }), "{error}");
     drop(folder);
-    assert_eq!(results::rebuild(&path).unwrap().totals.seconds, 2);
+    assert_eq!(results::rebuild(&path).unwrap().0.totals.seconds, 2);
 }
 
 #[test]
@@ -317,14 +317,14 @@ proptest! {
         prop_assert_eq!(run.state, State::Interrupted);
         assert_same_totals(&run.totals, &synthetic::totals(&seconds[..kept], VARIANTS));
 
-        let rebuilt = results::rebuild(root.path()).unwrap();
+        let (rebuilt, _) = results::rebuild(root.path()).unwrap();
         assert_same(&rebuilt, &run);
         assert_reports_agree(root.path());
         let files = contents(root.path());
         prop_assert_eq!(&files["timeline.csv"], &history[kept]["timeline.csv"]);
         prop_assert_eq!(&files["latency.hlog"], &history[kept]["latency.hlog"]);
         prop_assert_eq!(&files["summary.csv"], &history[kept]["summary.csv"]);
-        assert_same(&results::rebuild(root.path()).unwrap(), &run);
+        assert_same(&results::rebuild(root.path()).unwrap().0, &run);
         prop_assert_eq!(contents(root.path()), files);
     }
 

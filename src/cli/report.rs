@@ -7,8 +7,7 @@ use crate::{report, results};
 
 /// Rebuilds what can be rebuilt and prints the summary.
 pub(super) fn report(arguments: &ReportArguments) -> Result<Exit, Failure> {
-    let run = results::rebuild(&arguments.dir)?;
-    let judgement = results::judgement(&arguments.dir)?;
+    let (run, judgement) = results::rebuild(&arguments.dir)?;
     put(&report::text(&run, judgement.as_ref(), &arguments.dir))?;
     Ok(Exit::Done)
 }

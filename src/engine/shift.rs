@@ -60,8 +60,9 @@ async fn perform_all<T: Timer, X: Transport + 'static>(
 ) {
     match &worker.scenario.load.schedule {
         Schedule::Users(closed) => {
+            let shared = Rc::new(closed.clone());
             for user in users {
-                let steps = Steps::new(worker.clone(), closed.clone(), user);
+                let steps = Steps::new(worker.clone(), shared.clone(), user);
                 crew.spawn_local(user::live(worker.clone(), steps, open.clone()));
             }
             tokio::select! {
@@ -104,10 +105,10 @@ async fn perform_all<T: Timer, X: Transport + 'static>(
 async fn announce<T: Timer>(worker: &Worker<T>, open: &Open, most: usize) {
     let scenario = &worker.scenario;
     for (number, due) in open.arrivals.cursor() {
-        let operation = scenario.operation_numbered(number);
-        if !worker.is_mine(operation.user) {
+        if !worker.is_mine(scenario.user_of(number)) {
             continue;
         }
+        let operation = scenario.operation_numbered(number);
         worker.timer.sleep_until(due).await;
         // Gives way now and then, also where operations are due faster than this loop takes them.
         tokio::task::coop::consume_budget().await;

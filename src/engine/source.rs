@@ -32,7 +32,8 @@ pub(super) trait Source {
 /// The closed model: a user's next operation is due when the one before is done and it has thought.
 pub(super) struct Steps<T: Timer> {
     worker: Rc<Worker<T>>,
-    closed: Closed,
+    /// Shared by all users of the worker.
+    closed: Rc<Closed>,
     user: u32,
     step: u64,
     /// When the next one is due; `None` when the user leaves the stage.
@@ -40,7 +41,7 @@ pub(super) struct Steps<T: Timer> {
 }
 
 impl<T: Timer> Steps<T> {
-    pub(super) fn new(worker: Rc<Worker<T>>, closed: Closed, user: u32) -> Self {
+    pub(super) fn new(worker: Rc<Worker<T>>, closed: Rc<Closed>, user: u32) -> Self {
         let due = closed.stages.next_start(user, Duration::ZERO);
         Self { worker, closed, user, step: 0, due }
     }

@@ -23,20 +23,13 @@ pub fn read(dir: &Path) -> Result<Run, Error> {
     Ok(open(dir)?.run)
 }
 
-/// What was judged of the run of a folder; `None` when it goes on, was killed, or is of a version that judged nothing.
-///
-/// # Errors
-/// As for [`read`].
-pub fn judgement(dir: &Path) -> Result<Option<Judgement>, Error> {
-    Ok(open(dir)?.judgement)
-}
-
 /// Reads the run of a folder and writes everything anew that can be made from it: cuts what a killed run left torn,
-/// and rewrites `run.json` and the CSV files. Done twice, it changes nothing the second time.
+/// and rewrites `run.json` and the CSV files. Done twice, it changes nothing the second time. With the run comes what was
+/// judged of it; `None` when it was killed, or is of a version that judged nothing.
 ///
 /// # Errors
 /// As for [`read`]; also when the run that writes the folder has not ended, and when a file cannot be written.
-pub fn rebuild(dir: &Path) -> Result<Run, Error> {
+pub fn rebuild(dir: &Path) -> Result<(Run, Option<Judgement>), Error> {
     // Held until the end, so that two of these do not meet.
     let _lock = lock(dir)?;
     let opened = open(dir)?;
@@ -50,7 +43,7 @@ pub fn rebuild(dir: &Path) -> Result<Run, Error> {
     // Last, as it says that the folder is complete.
     let said = Said { header, state: *state, warnings, judgement: opened.judgement.as_ref() };
     folder::replace(dir, RUN, &document::write(said, totals))?;
-    Ok(opened.run)
+    Ok((opened.run, opened.judgement))
 }
 
 /// A run, and how much of the files that only grow belongs to it, in bytes.

@@ -48,13 +48,18 @@ impl Scenario {
         Operation { user, step, number, variant: self.variant_of(number), row: self.row_of(number) }
     }
 
-    /// The operation with this number in the run: the user is the one that would perform it if all took turns.
+    /// The operation with this number in the run.
+    #[must_use]
+    pub fn operation_numbered(&self, number: u64) -> Operation {
+        self.operation(self.user_of(number), number / u64::from(self.load.max_users().max(1)))
+    }
+
+    /// The user of the operation with this number: the one that would perform it if all took turns.
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "a remainder by a number of users is one of them")]
-    pub fn operation_numbered(&self, number: u64) -> Operation {
+    pub fn user_of(&self, number: u64) -> u32 {
         let users = u64::from(self.load.max_users().max(1));
-        let user = u32::try_from(number % users).expect("a remainder by a number of users is one of them");
-        self.operation(user, number / users)
+        u32::try_from(number % users).expect("a remainder by a number of users is one of them")
     }
 
     /// The pause that a user makes after this operation.
