@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use divan::{Bencher, black_box};
-use patchload::measure::{Answer, Interval, Outcome, Recorder, Sample};
+use patchload::measure::{Answer, Interval, Of, Outcome, Recorder, Sample};
 
 fn main() {
     divan::main();
@@ -32,8 +32,8 @@ fn record(bencher: Bencher, outcome: &str) {
     let sample = sample(Outcome::from_name(outcome).expect("an outcome"));
     let mut recorder = Recorder::new(1);
     bencher.bench_local(|| {
-        recorder.started(0);
-        recorder.record(black_box(&sample));
+        recorder.started(Of::Variant(0));
+        recorder.record(Of::Variant(0), black_box(&sample));
     });
 }
 
@@ -44,8 +44,8 @@ fn add_interval(bencher: Bencher) {
     for ms in 0..20_000 {
         let mut sample = sample(Outcome::Accepted);
         sample.done += Duration::from_micros(ms);
-        recorder.started(0);
-        recorder.record(&sample);
+        recorder.started(Of::Variant(0));
+        recorder.record(Of::Variant(0), &sample);
     }
     let interval = recorder.swap(Interval::default());
     let mut sum = Interval::new(1);

@@ -37,7 +37,7 @@ pub use tokens::TokenKeeper;
 use crate::http::{ClientError, Clients, Transport};
 use crate::judge::{self, Abort, Evidence, Watch};
 use crate::measure::{Interval, Second, Totals, Warning};
-use crate::scenario::Scenario;
+use crate::scenario::{Load, Scenario};
 use crate::units::Timer;
 use collector::Collector;
 use log::{Log, Outlet, Part};
@@ -146,7 +146,7 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
     let scenario = job.scenario.clone();
     let (mut watch_thresholds, mut abort) = (Watch::new(&scenario.thresholds), None);
     let mut crew = Crew::start(job, stop, open)?;
-    let mut collector = crew.collector(planned);
+    let mut collector = crew.collector(&scenario.load);
     let mut observed = Observed::new(&scenario, crew.threads.len());
     let mut alive = Alive::default();
     let mut warnings = Vec::new();
@@ -212,7 +212,7 @@ impl Alive {
     /// For how long every attempt broke, up to the end of this second; `None` when one did not, or none was finished in
     /// it: where little is due, a quiet second says nothing.
     fn silent_for(&mut self, second: &Second) -> Option<Duration> {
-        let counts = second.interval.counts();
+        let counts = second.interval.all_counts();
         let broken = counts.outcome(crate::measure::Outcome::Broken);
         if counts.attempts() > broken {
             self.silent = Duration::ZERO;
@@ -277,8 +277,8 @@ impl Crew {
         Ok(Self { parts, emptied, threads, clock, variants, stopping: false, renewal_failures, _renewal: renewal })
     }
 
-    fn collector(&self, planned: Duration) -> Collector {
-        Collector::new(self.variants, self.threads.len(), planned)
+    fn collector(&self, load: &Load) -> Collector {
+        Collector::new(self.variants, self.threads.len(), load.main, load.length())
     }
 
     /// Adds a part to its second and sends the emptied interval back.
@@ -319,7 +319,7 @@ impl Bench {
             let clock = RunClock::new(start);
             let open = open(clock.clone())?;
             let view = Rc::new(TokenView::new(tokens.borrow_and_update().clone()));
-            let log = Log::new(scenario.variants.len(), outlet);
+            let log = Log::new(scenario.variants.len(), scenario.load.main, outlet);
             let users: Vec<u32> = placement.users_of(&scenario, index).collect();
             let worker = Worker::new(scenario, clock.clone(), view.clone(), log, (placement, index));
             tokio::time::sleep_until(start.into()).await;

@@ -5,12 +5,14 @@ mod curve;
 mod gaps;
 mod segment;
 mod stages;
+mod window;
 
 use std::num::NonZeroUsize;
 
 pub use arrivals::{Arrivals, Cursor, Spacing};
 pub use curve::{ArrivalsError, RateStage};
 pub use stages::{Stage, Stages};
+pub use window::Window;
 
 /// The worker that owns `owner`: a user, or the key whose users must live together.
 ///

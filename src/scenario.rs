@@ -43,7 +43,7 @@ pub use simulator::{
 pub use variant::{RenderError, Rendered, Variant};
 
 use crate::judge::Threshold;
-use crate::pace::{Arrivals, Stages};
+use crate::pace::{Arrivals, Stages, Window};
 use crate::units::Rate;
 
 /// A checked scenario.
@@ -144,6 +144,8 @@ impl fmt::Debug for Secret {
 pub struct Load {
     /// When operations are due.
     pub schedule: Schedule,
+    /// The part of the schedule of which the figures are: all of it but the warm-up and the cool-down.
+    pub main: Window,
     /// How users share connections.
     pub connections: Connections,
     /// The bound on the time after the schedule in which what is in flight may finish.
@@ -179,14 +181,22 @@ pub struct Open {
     pub max_users: u32,
 }
 
+impl Schedule {
+    /// Its length, without the drain.
+    #[must_use]
+    pub fn length(&self) -> Duration {
+        match self {
+            Self::Users(closed) => closed.stages.length(),
+            Self::Arrivals(open) => open.arrivals.length(),
+        }
+    }
+}
+
 impl Load {
     /// The length of the schedule, without the drain.
     #[must_use]
     pub fn length(&self) -> Duration {
-        match &self.schedule {
-            Schedule::Users(closed) => closed.stages.length(),
-            Schedule::Arrivals(open) => open.arrivals.length(),
-        }
+        self.schedule.length()
     }
 
     /// The most users that are there at one time.

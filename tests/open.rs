@@ -3,7 +3,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
-    reason = "a test fails by panicking, and its counts are small"
+    clippy::print_stdout,
+    reason = "a test fails by panicking, prints its figures, and its counts are small"
 )]
 
 mod runs;
@@ -54,13 +55,23 @@ fn ms(totals: &Totals, clock: Clock, percent: f64) -> f64 {
 
 #[test]
 fn a_stall_is_felt_by_all_that_was_due_in_it() {
-    // In each second everything that falls into its first 200 ms waits for their end: a fifth of the operations, evenly
-    // spread over 0 to 200 ms.
-    let load = r#"stages = [{ for = "20s", rate = "200/s" }]"#;
+    assert_stalls_are_felt(10);
+}
+
+#[test]
+#[ignore = "takes two minutes; tests/long.sh runs it"]
+fn a_stall_is_felt_by_all_that_was_due_in_it_over_a_minute() {
+    assert_stalls_are_felt(60);
+}
+
+/// In each second everything that falls into its first 200 ms waits for their end: a fifth of the operations, evenly
+/// spread over 0 to 200 ms. So the responses above their share of 80 % are those of the stall, from the shortest.
+fn assert_stalls_are_felt(seconds: u64) {
+    let load = format!(r#"stages = [{{ for = "{seconds}s", rate = "200/s" }}]"#);
     let stalls = r#"latency = "0s", faults = { stall = { every = "1s", for = "200ms" } }"#;
-    let (with, without) = (run(&scenario(stalls, load)), run(&scenario(r#"latency = "0s""#, load)));
+    let (with, without) = (run(&scenario(stalls, &load)), run(&scenario(r#"latency = "0s""#, &load)));
     let (stalled, smooth) = (&with.totals, &without.totals);
-    assert_eq!((stalled.all().counts.operations(), stalled.all().counts.unsent), (4_000, 0));
+    assert_eq!((stalled.all().counts.operations(), stalled.all().counts.unsent), (200 * seconds, 0));
     for (percent, share_of_stall) in [(90.0, 0.5), (95.0, 0.75), (99.0, 0.95)] {
         let (expected, found) = (200.0 * share_of_stall, ms(stalled, Clock::Response, percent));
         assert!((found - expected).abs() <= (0.03 * expected).max(5.0), "p{percent}: {found} ms for {expected} ms");
@@ -70,6 +81,11 @@ fn a_stall_is_felt_by_all_that_was_due_in_it() {
     let responses = stalled.all().distributions.all(Clock::Response);
     let slow = responses.count_between(5_001, u64::MAX) as f64 / responses.len() as f64;
     assert!((slow - 0.2).abs() <= 0.01, "{slow} of the responses took over 5 ms");
+    let story: Vec<_> = [Clock::Response, Clock::Service]
+        .iter()
+        .flat_map(|clock| [50.0, 90.0, 95.0, 99.0].map(|percent| ms(stalled, *clock, percent)))
+        .collect();
+    println!("p50, p90, p95, p99 in ms of response and service: {story:?}; over 5 ms: {slow}");
 }
 
 #[test]
@@ -90,6 +106,27 @@ fn what_finds_no_user_waits_in_the_response_and_what_never_starts_is_unsent() {
     let (found, reasons) = verdict(&ended.evidence);
     assert!(found != Verdict::Valid, "{reasons:?}");
     assert!(reasons.iter().any(|reason| matches!(reason, Reason::UsersExhausted { .. })), "{reasons:?}");
+}
+
+#[test]
+fn what_is_due_in_the_warm_up_or_the_cool_down_is_in_the_timeline_and_in_no_figure() {
+    // Answers take so long that many cross from one phase into the next.
+    let load = r#"stages = [{ for = "6s", rate = "100/s" }]
+        warmup = "2s"
+        cooldown = "1500ms""#;
+    let scenario = scenario(r#"latency = "700ms""#, load);
+    let (server, root) = (runs::server(&scenario), tempfile::tempdir().unwrap());
+    runs::run(&scenario, server.address(), root.path(), &Stop::default());
+    let summary = &runs::rows(root.path(), "summary.csv")[0];
+    assert_eq!((summary["operations"].as_str(), summary["accepted"].as_str()), ("250", "250"), "due from 2 s to 4.5 s");
+    assert_eq!(summary["achieved_per_s"], "100");
+    let timeline = runs::rows(root.path(), "timeline.csv");
+    let phases: Vec<_> = timeline.iter().map(|row| row["phase"].as_str()).collect();
+    assert_eq!(phases, ["warmup", "warmup", "main", "main", "main", "cooldown", "drain"]);
+    assert_eq!((runs::sum(&timeline, "due"), runs::sum(&timeline, "accepted")), (600, 600));
+    assert!(timeline[1]["response_p50_us"].parse::<u64>().unwrap() >= 700_000, "the warm-up's latencies are there too");
+    let latency = runs::rows(root.path(), "latency.csv");
+    assert!(latency.iter().filter(|row| row["clock"] == "response").all(|row| row["count"] == "250"));
 }
 
 #[test]

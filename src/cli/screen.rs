@@ -82,10 +82,12 @@ fn bar(planned: Duration) -> ProgressBar {
 
 /// One second in a line.
 fn line(second: &Second, totals: &Totals) -> String {
-    let counts = second.interval.counts();
+    let counts = second.interval.all_counts();
     let (mut response, mut failed, mut finished) = (crate::measure::new_histogram::<u64>(), 0, 0);
-    for (part, total) in second.interval.variants.iter().zip(&totals.variants) {
+    for part in second.interval.parts() {
         response += part.distributions.all(Clock::Response);
+    }
+    for total in &totals.variants {
         failed += total.counts.failed;
         finished += total.counts.finished;
     }

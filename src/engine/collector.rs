@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use super::log::Part;
 use crate::measure::{Interval, Phase, Second, Totals};
+use crate::pace::Window;
 
 /// Collects the parts of all workers.
 pub(super) struct Collector {
     variants: usize,
+    /// The part of the schedule of which the figures are.
+    main: Window,
     /// The schedule's end, or the moment at which the run was stopped before it.
     end: Duration,
     /// For each worker, the first second that it may still add to; `u64::MAX` once it is done.
@@ -28,9 +31,10 @@ struct OpenSecond {
 }
 
 impl Collector {
-    pub(super) fn new(variants: usize, workers: usize, end: Duration) -> Self {
+    pub(super) fn new(variants: usize, workers: usize, main: Window, end: Duration) -> Self {
         Self {
             variants,
+            main,
             end,
             passed: vec![0; workers],
             in_flight: vec![0; workers],
@@ -47,7 +51,9 @@ impl Collector {
     }
 
     fn measure_elapsed(&mut self) {
-        self.totals.elapsed_s = Duration::from_secs(self.next).min(self.end).as_secs_f64();
+        let passed = Duration::from_secs(self.next).min(self.end);
+        self.totals.elapsed_s = passed.as_secs_f64();
+        self.totals.main_s = self.main.passed(passed).as_secs_f64();
     }
 
     /// Adds a part, and returns an emptied interval to reuse. A part of a second that is closed already counts in the
@@ -83,7 +89,7 @@ impl Collector {
         let open = self.open.remove(&second).unwrap_or_default();
         let closed = Second {
             second,
-            phase: if Duration::from_secs(second) < self.end { Phase::Main } else { Phase::Drain },
+            phase: self.phase(Duration::from_secs(second)),
             interval: open.interval.unwrap_or_else(|| Interval::new(self.variants)),
             in_flight: self.in_flight.iter().sum(),
             cpu_share: open.cpu_share,
@@ -91,6 +97,15 @@ impl Collector {
         self.totals.add(&closed);
         self.measure_elapsed();
         closed
+    }
+
+    fn phase(&self, at: Duration) -> Phase {
+        match at {
+            at if at >= self.end => Phase::Drain,
+            at if at < self.main.from => Phase::Warmup,
+            at if at < self.main.to => Phase::Main,
+            _ => Phase::Cooldown,
+        }
     }
 
     /// The sum of all closed seconds.
@@ -109,6 +124,12 @@ mod tests {
     use super::*;
     use crate::engine::observed::Seen;
 
+    /// Of a schedule of so many seconds, all of them main.
+    fn collector(workers: usize, seconds: u64) -> Collector {
+        let end = Duration::from_secs(seconds);
+        Collector::new(1, workers, Window { from: Duration::ZERO, to: end }, end)
+    }
+
     fn part(worker: usize, second: u64, due: usize) -> Part {
         let mut interval = Interval::new(1);
         interval.variants[0].counts.due = due as u64;
@@ -121,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_second_closes_when_all_workers_have_passed_it() {
-        let mut collector = Collector::new(1, 2, Duration::from_secs(10));
+        let mut collector = collector(2, 10);
         collector.add(part(0, 0, 3));
         assert!(collector.close(Duration::from_millis(1_100)).is_none());
         collector.add(part(1, 0, 4));
@@ -131,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_second_closes_a_second_late_without_a_slow_worker_whose_part_counts_in_the_next() {
-        let mut collector = Collector::new(1, 2, Duration::from_secs(10));
+        let mut collector = collector(2, 10);
         collector.add(part(0, 0, 3));
         assert_eq!(collector.close(Duration::from_secs(2)).map(|second| due(&second)), Some(3));
         collector.add(part(0, 1, 1));
@@ -143,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_is_done_delays_nobody_and_the_rate_is_of_the_time_that_passed() {
-        let mut collector = Collector::new(1, 2, Duration::from_secs(10));
+        let mut collector = collector(2, 10);
         collector.add(Part { is_last: true, ..part(0, 0, 3) });
         collector.add(part(1, 0, 4));
         let now = Duration::from_millis(1_100);
@@ -157,7 +178,7 @@ mod tests {
 
     #[test]
     fn seconds_after_the_end_are_drain() {
-        let mut collector = Collector::new(1, 1, Duration::from_secs(1));
+        let mut collector = collector(1, 1);
         for second in 0..2 {
             collector.add(part(0, second, 1));
         }

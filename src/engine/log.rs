@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 
 use super::cpu::{core_time, thread_cpu};
 use super::observed::Seen;
-use crate::measure::{Interval, Recorder, Sample};
+use crate::measure::{Interval, Of, Recorder, Sample};
+use crate::pace::Window;
 
 /// What a worker hands over.
 #[derive(Debug)]
@@ -36,8 +37,20 @@ pub(super) struct Outlet {
     pub(super) emptied: mpsc::Receiver<Interval>,
 }
 
+/// An operation that the schedule wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) variant: usize,
+    /// When it was wanted.
+    pub(super) at: Duration,
+}
+
 /// A worker's record; its users share it without a lock.
-pub(super) struct Log(RefCell<State>);
+pub(super) struct Log {
+    /// What is due in it counts in the figures.
+    main: Window,
+    state: RefCell<State>,
+}
 
 struct State {
     recorder: Recorder,
@@ -53,8 +66,8 @@ struct State {
 }
 
 impl Log {
-    pub(super) fn new(variants: usize, outlet: Outlet) -> Self {
-        Self(RefCell::new(State {
+    pub(super) fn new(variants: usize, main: Window, outlet: Outlet) -> Self {
+        let state = State {
             recorder: Recorder::new(variants),
             variants,
             outlet,
@@ -64,48 +77,54 @@ impl Log {
             core_time: core_time(),
             seen: Seen::default(),
             pending: 0,
-        }))
+        };
+        Self { main, state: RefCell::new(state) }
     }
 
     /// The schedule wants an operation.
-    pub(super) fn due(&self, now: Duration, variant: usize) {
+    pub(super) fn due(&self, now: Duration, due: Due) {
         let mut state = self.at(now);
-        state.recorder.due(variant);
+        state.recorder.due(self.of(due));
         state.pending += 1;
     }
 
     /// An operation that was due is given up before its first attempt.
-    pub(super) fn unsent(&self, now: Duration, variant: usize) {
+    pub(super) fn unsent(&self, now: Duration, due: Due) {
         let mut state = self.at(now);
-        state.recorder.unsent(variant);
+        state.recorder.unsent(self.of(due));
         state.pending -= 1;
     }
 
     /// The first attempt of an operation is about to be sent.
-    pub(super) fn started(&self, now: Duration, variant: usize) {
-        self.at(now).recorder.started(variant);
+    pub(super) fn started(&self, now: Duration, due: Due) {
+        self.at(now).recorder.started(self.of(due));
     }
 
     /// An attempt is done.
     pub(super) fn record(&self, sample: &Sample) {
         let mut state = self.at(sample.done);
-        state.recorder.record(sample);
+        state.recorder.record(self.of(Due { variant: sample.variant, at: sample.due }), sample);
         state.pending -= u64::from(sample.last);
     }
 
     /// An operation found no user free although no more were allowed.
-    pub(super) fn delayed(&self) {
-        self.0.borrow_mut().seen.delayed += 1;
+    pub(super) fn delayed(&self, due: Due) {
+        self.state.borrow_mut().seen.delayed += u64::from(self.of(due) != Of::Aside);
     }
 
     /// The event loop came so late to its work.
     pub(super) fn loop_delay(&self, delay: Duration) {
-        self.0.borrow_mut().seen.loop_delays.push(delay);
+        self.state.borrow_mut().seen.loop_delays.push(delay);
     }
 
     /// Operations that are due and neither finished nor given up.
     pub(super) fn pending(&self) -> u64 {
-        self.0.borrow().pending
+        self.state.borrow().pending
+    }
+
+    /// What an operation counts as: by its due time, so that what it takes changes nothing about it.
+    fn of(&self, due: Due) -> Of {
+        if self.main.contains(due.at) { Of::Variant(due.variant) } else { Of::Aside }
     }
 
     /// Hands over what belongs to a second that has passed at `now`.
@@ -115,7 +134,7 @@ impl Log {
 
     /// Hands over the rest; the worker is done.
     pub(super) async fn finish(self, now: Duration) {
-        let mut state = self.0.into_inner();
+        let mut state = self.state.into_inner();
         let part = Part { is_last: true, ..state.part(now, Interval::default()) };
         // The collector is gone only when the whole run is given up; then nobody wants the part.
         let _ = state.outlet.parts.send(part).await;
@@ -123,7 +142,7 @@ impl Log {
 
     /// The state in the second of `now`: what was recorded before is handed over first.
     fn at(&self, now: Duration) -> std::cell::RefMut<'_, State> {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state.borrow_mut();
         if now.as_secs() > state.second {
             state.hand_over(now);
         }

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use super::cpu::steal;
 use crate::judge::{Arrivals, CoreTime, Evidence, Users};
 use crate::measure::{Clock, Phase, Second, Totals, micros, new_histogram, quantile};
+use crate::pace::Window;
 use crate::scenario::{Scenario, Schedule};
 use crate::units::Share;
 
@@ -111,14 +112,18 @@ impl Observed {
 /// Whether the load is the same all the time, so that a response that changes is the target's doing. Users that wait for a
 /// limit of our own wait the longer the more have come before them.
 fn is_steady(scenario: &Scenario) -> bool {
-    match &scenario.load.schedule {
-        Schedule::Users(closed) => scenario.limit.is_none() && closed.stages.is_level_from(SETTLED),
+    let main = scenario.load.main;
+    let settled = Window { from: main.from.max(SETTLED), ..main };
+    let is_level = match &scenario.load.schedule {
+        Schedule::Users(closed) => closed.stages.is_level_in(settled),
         Schedule::Arrivals(open) => {
             let rate_at = |second| open.arrivals.rate_at(Duration::from_secs(second));
-            let seconds = open.arrivals.length().as_secs();
-            scenario.limit.is_none() && (1..seconds).all(|second| (rate_at(second) - rate_at(0)).abs() < f64::EPSILON)
+            let mut rates = (settled.from.as_secs()..settled.to.as_secs()).map(rate_at);
+            let first = rates.next();
+            rates.all(|rate| first.is_some_and(|first| (rate - first).abs() < f64::EPSILON))
         }
-    }
+    };
+    is_level && scenario.limit.is_none()
 }
 
 /// The part that was stolen between two looks.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
+use super::log::Due;
 use super::source::{Arriving, Found, Steps};
 use super::user;
 use super::worker::Worker;
@@ -112,9 +113,10 @@ async fn announce<T: Timer>(worker: &Worker<T>, open: &Open, most: usize) {
         worker.timer.sleep_until(due).await;
         // Gives way now and then, also where operations are due faster than this loop takes them.
         tokio::task::coop::consume_budget().await;
-        worker.log.due(worker.timer.now(), operation.variant);
+        let wanted = Due { variant: operation.variant, at: due };
+        worker.log.due(worker.timer.now(), wanted);
         if worker.backlog.push(operation, due, most) == Found::Nobody {
-            worker.log.delayed();
+            worker.log.delayed(wanted);
         }
     }
 }

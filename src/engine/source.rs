@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use tokio::sync::Notify;
 
+use super::log::Due;
 use super::worker::Worker;
 use crate::scenario::{Closed, Operation};
 use crate::units::{Duration, Timer};
@@ -57,7 +58,7 @@ impl<T: Timer> Source for Steps<T> {
             return None;
         }
         let operation = self.worker.scenario.operation(self.user, self.step);
-        self.worker.log.due(self.worker.timer.now(), operation.variant);
+        self.worker.log.due(self.worker.timer.now(), Due { variant: operation.variant, at: due });
         Some(Job { operation, due, taken: due })
     }
 
@@ -75,6 +76,12 @@ pub(super) struct Waiting {
     pub(super) operation: Operation,
     due: Duration,
     found: Found,
+}
+
+impl Waiting {
+    pub(super) fn wanted(&self) -> Due {
+        Due { variant: self.operation.variant, at: self.due }
+    }
 }
 
 /// Who there was for an operation when it was due.

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::lanes::Lane;
+use super::log::Due;
 use super::source::{Job, Source};
 use super::worker::Worker;
 use crate::http::{Attempt, Request, Transport};
@@ -38,7 +39,7 @@ async fn perform<T: Timer, X: Transport>(
 ) -> Option<Duration> {
     let Job { operation, due, taken } = job;
     let (variant, scenario) = (operation.variant, &worker.scenario);
-    let wanted = Wanted { worker, variant, started: false };
+    let wanted = Wanted { worker, due: Due { variant, at: *due }, started: false };
     let rendered = scenario.variants[variant].render(scenario, operation);
     let admitted = match worker.placement.key_of(scenario, operation.user) {
         None => Some(*taken),
@@ -47,7 +48,7 @@ async fn perform<T: Timer, X: Transport>(
             permit.admitted
         }),
     };
-    let flight = wanted.start(*due, admitted?);
+    let flight = wanted.start(admitted?);
     let attempt = match rendered {
         Ok(rendered) => {
             let authorization = worker.tokens.of(scenario.target.tokens.of(operation.user));
@@ -77,22 +78,22 @@ fn broken(code: &str, not_sent: bool, message: String) -> Answer {
 /// An operation that is due: it starts, or it is dropped and recorded as unsent.
 struct Wanted<'a, T: Timer> {
     worker: &'a Worker<T>,
-    variant: usize,
+    due: Due,
     started: bool,
 }
 
 impl<'a, T: Timer> Wanted<'a, T> {
-    fn start(mut self, due: Duration, admitted: Duration) -> Flight<'a, T> {
+    fn start(mut self, admitted: Duration) -> Flight<'a, T> {
         self.started = true;
-        self.worker.log.started(self.worker.timer.now(), self.variant);
-        Flight { worker: self.worker, variant: self.variant, due, admitted, landed: false }
+        self.worker.log.started(self.worker.timer.now(), self.due);
+        Flight { worker: self.worker, due: self.due, admitted, landed: false }
     }
 }
 
 impl<T: Timer> Drop for Wanted<'_, T> {
     fn drop(&mut self) {
         if !self.started {
-            self.worker.log.unsent(self.worker.timer.now(), self.variant);
+            self.worker.log.unsent(self.worker.timer.now(), self.due);
             self.worker.settle();
         }
     }
@@ -101,8 +102,7 @@ impl<T: Timer> Drop for Wanted<'_, T> {
 /// An operation in flight: it lands, or it is dropped and recorded as abandoned.
 struct Flight<'a, T: Timer> {
     worker: &'a Worker<T>,
-    variant: usize,
-    due: Duration,
+    due: Due,
     admitted: Duration,
     landed: bool,
 }
@@ -117,7 +117,7 @@ impl<T: Timer> Flight<'_, T> {
 
     fn record(&self, attempt: Attempt) {
         let Attempt { sent, first_byte, done, connect, answer } = attempt;
-        let (variant, due, admitted) = (self.variant, self.due, self.admitted);
+        let (Due { variant, at: due }, admitted) = (self.due, self.admitted);
         self.worker.log.record(&Sample { variant, due, admitted, sent, first_byte, done, connect, answer, last: true });
         self.worker.settle();
     }

@@ -80,7 +80,7 @@ impl<T: Timer> Worker<T> {
         self.stopping.set(true);
         let now = self.timer.now();
         for waiting in self.backlog.close() {
-            self.log.unsent(now, waiting.operation.variant);
+            self.log.unsent(now, waiting.wanted());
         }
         self.limiters.iter().for_each(Limiter::close);
         self.settle();

@@ -74,7 +74,7 @@ impl Figures {
     /// Those of a run.
     pub(super) fn of_totals(metric: &Metric, totals: &Totals) -> Self {
         let parts = totals.variants.iter().map(|variant| (&variant.counts, &variant.distributions));
-        Self { elapsed_s: totals.elapsed_s, ..Self::of_parts(metric, parts) }
+        Self { elapsed_s: totals.main_s, ..Self::of_parts(metric, parts) }
     }
 
     /// Those of one second.

@@ -142,42 +142,73 @@ pub struct Interval {
     pub variants: Vec<VariantInterval>,
     /// What was not accepted.
     pub failures: Failures,
+    /// What was due in the warm-up or the cool-down, of all variants together: it stands in the timeline and in no figure.
+    pub aside: VariantInterval,
+}
+
+/// What a record is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// A variant, by its index in the scenario, in the main phase.
+    Variant(usize),
+    /// The warm-up or the cool-down.
+    Aside,
 }
 
 impl Interval {
     /// An empty interval.
     #[must_use]
     pub fn new(variants: usize) -> Self {
-        Self { variants: (0..variants).map(|_| VariantInterval::default()).collect(), failures: Failures::default() }
+        Self { variants: (0..variants).map(|_| VariantInterval::default()).collect(), ..Self::default() }
     }
 
     /// Adds everything of `other`.
     pub fn add(&mut self, other: &Self) {
-        for (mine, theirs) in self.variants.iter_mut().zip(&other.variants) {
+        let (mine, theirs) = (self.parts_mut(), other.parts());
+        for (mine, theirs) in mine.zip(theirs) {
             mine.counts.add(&theirs.counts);
             mine.distributions.add(&theirs.distributions);
         }
         self.failures.add(&other.failures);
     }
 
+    /// All of it: the variants, and what is aside of the figures.
+    pub fn parts(&self) -> impl Iterator<Item = &VariantInterval> {
+        self.variants.iter().chain([&self.aside])
+    }
+
+    fn parts_mut(&mut self) -> impl Iterator<Item = &mut VariantInterval> {
+        self.variants.iter_mut().chain([&mut self.aside])
+    }
+
     /// Forgets everything and keeps the memory.
     pub fn clear(&mut self) {
-        for variant in &mut self.variants {
-            variant.counts = Counts::default();
-            variant.distributions.clear();
+        for part in self.parts_mut() {
+            part.counts = Counts::default();
+            part.distributions.clear();
         }
         self.failures.clear();
     }
 
-    /// The counts of all variants together.
+    /// The counts of all variants together, as the figures have them.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let mut all = Counts::default();
-        for variant in &self.variants {
-            all.add(&variant.counts);
-        }
-        all
+        sum(self.variants.iter())
     }
+
+    /// The counts of all that happened, in whatever phase it was due.
+    #[must_use]
+    pub fn all_counts(&self) -> Counts {
+        sum(self.parts())
+    }
+}
+
+fn sum<'a>(parts: impl Iterator<Item = &'a VariantInterval>) -> Counts {
+    let mut all = Counts::default();
+    for part in parts {
+        all.add(&part.counts);
+    }
+    all
 }
 
 /// A worker's own record of what it does; nothing else touches it, so it needs no lock.
@@ -195,30 +226,37 @@ impl Recorder {
     }
 
     /// The schedule wants an operation now.
-    pub fn due(&mut self, variant: usize) {
-        self.interval.variants[variant].counts.due += 1;
+    pub fn due(&mut self, of: Of) {
+        self.part(of).counts.due += 1;
     }
 
     /// The first attempt of an operation is about to be sent.
-    pub fn started(&mut self, variant: usize) {
-        self.interval.variants[variant].counts.started += 1;
+    pub fn started(&mut self, of: Of) {
+        self.part(of).counts.started += 1;
         self.in_flight += 1;
     }
 
     /// An operation that was due is given up before its first attempt.
-    pub fn unsent(&mut self, variant: usize) {
-        self.interval.variants[variant].counts.unsent += 1;
+    pub fn unsent(&mut self, of: Of) {
+        self.part(of).counts.unsent += 1;
     }
 
     /// An attempt is done.
-    pub fn record(&mut self, sample: &Sample) {
-        let variant = &mut self.interval.variants[sample.variant];
-        variant.counts.record(sample);
-        variant.distributions.record(sample);
-        if sample.answer.outcome != Outcome::Accepted {
+    pub fn record(&mut self, of: Of, sample: &Sample) {
+        let part = self.part(of);
+        part.counts.record(sample);
+        part.distributions.record(sample);
+        if of != Of::Aside && sample.answer.outcome != Outcome::Accepted {
             self.interval.failures.record(sample);
         }
         self.in_flight -= u64::from(sample.last);
+    }
+
+    fn part(&mut self, of: Of) -> &mut VariantInterval {
+        match of {
+            Of::Variant(index) => &mut self.interval.variants[index],
+            Of::Aside => &mut self.interval.aside,
+        }
     }
 
     /// Operations that have started and are not finished.
@@ -279,9 +317,9 @@ mod tests {
                 let sample =
                     sample_at(variant, Duration::ZERO, Duration::from_micros(service), answer(Outcome::ALL[outcome]));
                 for recorder in [&mut one, &mut two[usize::from(left)]] {
-                    recorder.due(variant);
-                    recorder.started(variant);
-                    recorder.record(&sample);
+                    recorder.due(Of::Variant(variant));
+                    recorder.started(Of::Variant(variant));
+                    recorder.record(Of::Variant(variant), &sample);
                 }
             }
             let one = one.swap(Interval::default());
@@ -317,8 +355,9 @@ mod tests {
     #[test]
     fn a_cleared_interval_equals_a_new_one() {
         let mut recorder = Recorder::new(1);
-        recorder.started(0);
-        recorder.record(&sample_at(0, Duration::ZERO, Duration::from_millis(3), answer(Outcome::Failed)));
+        recorder.started(Of::Variant(0));
+        recorder
+            .record(Of::Variant(0), &sample_at(0, Duration::ZERO, Duration::from_millis(3), answer(Outcome::Failed)));
         let mut interval = recorder.swap(Interval::new(1));
         interval.clear();
         assert_eq!(interval.counts(), Counts::default());

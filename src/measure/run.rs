@@ -65,9 +65,13 @@ pub enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// The schedule is on.
+    /// The schedule has begun; what is due now is in no figure.
+    Warmup,
+    /// The schedule is on; what is due now is what the figures are of, whenever it is done.
     Main,
-    /// The schedule is over; what was in flight finishes, and counts as of main.
+    /// The schedule ends; what is due now is in no figure.
+    Cooldown,
+    /// The schedule is over; what was in flight finishes.
     Drain,
 }
 
@@ -76,7 +80,9 @@ impl Phase {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Warmup => "warmup",
             Self::Main => "main",
+            Self::Cooldown => "cooldown",
             Self::Drain => "drain",
         }
     }
@@ -87,7 +93,7 @@ impl Phase {
 pub struct Second {
     /// Whole seconds since the start of the run.
     pub second: u64,
-    /// The part of the run.
+    /// The part of the run in which it starts.
     pub phase: Phase,
     /// What was counted and recorded.
     pub interval: Interval,
@@ -119,8 +125,10 @@ pub struct Totals {
     pub failures: Failures,
     /// Whole seconds that are counted.
     pub seconds: u64,
-    /// Seconds of the schedule that have passed, at most those planned: the time over which rates are computed.
+    /// Seconds of the schedule that have passed, at most those planned.
     pub elapsed_s: f64,
+    /// Of them, those of the main phase: the time over which rates are computed.
+    pub main_s: f64,
 }
 
 impl Totals {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::Window;
+
 /// A stretch of the schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -76,14 +78,13 @@ impl Stages {
         self.segments.last().map_or(Duration::ZERO, |last| last.end)
     }
 
-    /// Whether as many users as ever are on stage from this time on, to the end.
+    /// Whether the same number of users is on stage in all of a window.
     #[must_use]
-    pub fn is_level_from(&self, time: Duration) -> bool {
-        let most = self.max_users();
-        self.segments
-            .iter()
-            .filter(|segment| segment.end > time)
-            .all(|segment| (segment.from, segment.to) == (most, most))
+    pub fn is_level_in(&self, window: Window) -> bool {
+        let inside = self.segments.iter().filter(|segment| segment.end > window.from && segment.start < window.to);
+        let mut levels = inside.flat_map(|segment| [segment.from, segment.to]);
+        let first = levels.next();
+        levels.all(|level| Some(level) == first)
     }
 
     /// The most users that are on stage at one time.
@@ -175,6 +176,14 @@ mod tests {
         assert_eq!(stages.next_start(2, s(9)), Some(s(9)));
         assert_eq!(stages.next_start(2, s(10)), Some(s(20)));
         assert_eq!(stages.next_start(0, s(15)), Some(s(15)));
+    }
+
+    #[test]
+    fn a_level_is_that_of_the_window_alone() {
+        let stages = Stages::new(&[hold(10, 4, 2), hold(10, 8, 1), Stage::Ramp { length: s(10), to: 0 }]);
+        for (from, to, is_level) in [(2, 10, true), (1, 10, false), (2, 11, false), (11, 20, true), (11, 21, false)] {
+            assert_eq!(stages.is_level_in(Window { from: s(from), to: s(to) }), is_level, "{from} to {to}");
+        }
     }
 
     #[test]

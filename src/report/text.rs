@@ -68,7 +68,11 @@ fn head(run: &Run) -> String {
     item("run", &format!("{}, seed {}, patchload {}", header.name, header.seed, header.version));
     item("target", &target(run));
     let (elapsed, planned) = (seconds(run.totals.elapsed_s), seconds(header.planned_s));
-    item("started", &format!("{}, ran {elapsed} of {planned}", utc(header.started_unix_s)));
+    let mut ran = format!("{}, ran {elapsed} of {planned}", utc(header.started_unix_s));
+    if run.totals.main_s < run.totals.elapsed_s {
+        let _ = write!(ran, "; figures are of the {} of the main phase", seconds(run.totals.main_s));
+    }
+    item("started", &ran);
     let mut machine = format!("{}, {}, {}", host.os, host.arch, plural(host.cores, "core"));
     machine = format!("{machine}, {}", plural(host.workers, "worker"));
     if host.simulator_threads > 0 {
@@ -142,7 +146,7 @@ fn rates(run: &Run, parts: &[Part<'_>]) -> String {
         ("achieved", Right),
     ]);
     for part in parts {
-        let (counts, rates) = (&part.totals.counts, Rates::of(part.totals, run.totals.elapsed_s));
+        let (counts, rates) = (&part.totals.counts, Rates::of(part.totals, run.totals.main_s));
         table.row([
             part.name.to_owned(),
             count(counts.operations()),
@@ -180,8 +184,9 @@ fn latencies(parts: &[Part<'_>], all: &VariantTotals) -> String {
     }
     let mut text = table.lines();
     text.push_str(
-        "Attempts of all outcomes. Response counts from when the schedule wanted the request.\n\
-         Service counts from when it was sent. Wait is what the limit held it back, lag our own lateness.\n",
+        "Response is what users of the schedule would feel: it counts from when a request was wanted.\n\
+         Service is what the target did: it counts from when the request was sent.\n\
+         Wait is for the limit and, in the open model, for a free user. Lag is our own lateness.\n",
     );
     if text.contains(" - ") {
         let _ = writeln!(text, "A dash means that there are too few samples to tell.");

@@ -22,16 +22,16 @@ pub struct Rates {
     /// How many times the variance of failures between seconds exceeds that of independent failures, 1 or more; `None`
     /// when nothing finished.
     pub design_effect: Option<f64>,
-    /// Attempts per second of the schedule; `None` when none of it has passed.
+    /// Attempts per second of the main phase; `None` when none of it has passed.
     pub achieved_per_s: Option<f64>,
     /// The design effect of shares of failures.
     burst_effect: f64,
 }
 
 impl Rates {
-    /// The rates of `totals`, of whose schedule `elapsed_s` seconds have passed.
+    /// The rates of `totals`, of whose main phase `main_s` seconds have passed.
     #[must_use]
-    pub fn of(totals: &VariantTotals, elapsed_s: f64) -> Self {
+    pub fn of(totals: &VariantTotals, main_s: f64) -> Self {
         let counts = &totals.counts;
         let effect = effect_of(&totals.blocks);
         Self {
@@ -39,7 +39,7 @@ impl Rates {
             throttled: (counts.finished > 0).then(|| float(counts.throttled) / float(counts.finished)),
             design_effect: (counts.finished > 0).then_some(effect),
             burst_effect: effect,
-            achieved_per_s: (elapsed_s > 0.0).then(|| float(counts.attempts()) / elapsed_s),
+            achieved_per_s: (main_s > 0.0).then(|| float(counts.attempts()) / main_s),
         }
     }
 
@@ -49,7 +49,7 @@ impl Rates {
     pub fn of_variants(totals: &Totals) -> Vec<Self> {
         let all = effect_of(&totals.blocks);
         let rates = |variant| {
-            let rates = Self::of(variant, totals.elapsed_s);
+            let rates = Self::of(variant, totals.main_s);
             Self { burst_effect: rates.burst_effect.max(all), ..rates }
         };
         totals.variants.iter().map(rates).collect()

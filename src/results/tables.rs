@@ -88,7 +88,7 @@ pub(super) fn all(header: &Header, totals: &Totals) -> [(&'static str, Vec<u8>);
     let mut rows: Vec<Row<'_>> = variants.map(|(name, totals)| Row::new(name, totals)).collect();
     rows.push(Row::new(ALL, &all));
     [
-        (SUMMARY, summary(header, &rows, totals.elapsed_s)),
+        (SUMMARY, summary(header, &rows, totals.main_s)),
         (FAILURES, failures(header, totals)),
         (LATENCY, latency(header, &rows)),
     ]
@@ -128,14 +128,14 @@ fn series(distributions: &Distributions<u64>) -> Vec<Series<'_>> {
     found
 }
 
-fn summary(header: &Header, rows: &[Row<'_>], elapsed_s: f64) -> Vec<u8> {
+fn summary(header: &Header, rows: &[Row<'_>], main_s: f64) -> Vec<u8> {
     let mut columns = SUMMARY_COLUMNS.map(str::to_owned).to_vec();
     for clock in SUMMARY_CLOCKS {
         columns.extend(SUMMARY_PERCENTILES.map(|(_, name)| format!("{clock}_{name}_us")));
     }
     table(&columns, |writer| {
         for row in rows {
-            let (counts, rates) = (&row.totals.counts, Rates::of(row.totals, elapsed_s));
+            let (counts, rates) = (&row.totals.counts, Rates::of(row.totals, main_s));
             let mut cells = vec![header.target.clone(), row.name.to_owned()];
             cells.extend([counts.operations(), counts.attempts()].map(|count| count.to_string()));
             cells.extend(Outcome::ALL.map(|outcome| counts.outcome(outcome).to_string()));
@@ -205,7 +205,7 @@ pub(super) fn timeline_head() -> Vec<u8> {
 
 /// One row of `timeline.csv`.
 pub(super) fn timeline_row(header: &Header, second: &Second) -> Vec<u8> {
-    let counts = second.interval.counts();
+    let counts = second.interval.all_counts();
     let [response, service, lag] = [Clock::Response, Clock::Service, Clock::Lag].map(|clock| merged(second, clock));
     let mut cells = vec![header.target.clone(), second.second.to_string(), second.phase.name().to_owned()];
     cells.extend([counts.due, counts.started].map(|count| count.to_string()));
@@ -220,11 +220,11 @@ pub(super) fn timeline_row(header: &Header, second: &Second) -> Vec<u8> {
     finish(writer)
 }
 
-/// The histogram of a clock in one second, over all variants and outcomes.
+/// The histogram of a clock in one second, over all variants and outcomes, in all phases.
 fn merged(second: &Second, clock: Clock) -> Histogram<u64> {
     let mut all = new_histogram();
-    for variant in &second.interval.variants {
-        all.add(variant.distributions.all(clock)).expect("all histograms are of one configuration");
+    for part in second.interval.parts() {
+        all.add(part.distributions.all(clock)).expect("all histograms are of one configuration");
     }
     all
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::quota_use::{Demand, QuotaUse};
 use super::{Auth, Connections, Endpoint, Limit, LimitKey, Scenario, Schedule};
+use crate::pace::Window;
 use crate::units::format;
 
 /// What a scenario will do.
@@ -16,6 +17,8 @@ pub struct Plan {
     pub users: u32,
     /// The length of the schedule, without the drain.
     pub length: Duration,
+    /// The part of it of which the figures are.
+    pub main: Window,
     /// Operations that are due in the open model; `None` in the closed one.
     pub arrivals: Option<u64>,
     /// How users share connections.
@@ -52,6 +55,7 @@ impl Scenario {
             },
             users,
             length,
+            main: self.load.main,
             arrivals: match &self.load.schedule {
                 Schedule::Users(_) => None,
                 Schedule::Arrivals(open) => Some(open.arrivals.count()),
@@ -86,7 +90,14 @@ impl fmt::Display for Plan {
                 writeln!(f, "users        at most {}", format::count(u64::from(self.users)))?;
             }
         }
-        writeln!(f, "length       {}", format::duration(self.length))?;
+        write!(f, "length       {}", format::duration(self.length))?;
+        let Window { from, to } = self.main;
+        for (name, time) in [("warm-up", from), ("cool-down", self.length.saturating_sub(to))] {
+            if !time.is_zero() {
+                write!(f, ", {} of it {name}", format::duration(time))?;
+            }
+        }
+        writeln!(f)?;
         writeln!(f, "connections  {connections}")?;
         match self.tokens {
             0 => writeln!(f, "tokens       none")?,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use patchload::measure::{
-    Answer, Header, Host, Interval, Outcome, Phase, Recorder, Run, SCHEMA, Sample, Second, State, Totals,
+    Answer, Header, Host, Interval, Of, Outcome, Phase, Recorder, Run, SCHEMA, Sample, Second, State, Totals,
 };
 
 /// A header with the variants `attributes` and `typed`, of a run of ten seconds.
@@ -53,16 +53,16 @@ pub(crate) fn second(number: u64, attempts: u64, variants: usize) -> Second {
     let mut recorder = Recorder::new(variants);
     for variant in 0..variants {
         for i in 0..attempts {
-            recorder.due(variant);
-            recorder.started(variant);
+            recorder.due(Of::Variant(variant));
+            recorder.started(Of::Variant(variant));
             let serial = number * attempts + i;
             let due = Duration::from_secs(number) + Duration::from_millis(i % 900);
             for last in if i % 10 == 0 { [false, true].as_slice() } else { [true].as_slice() } {
-                recorder.record(&sample(variant, due, serial, *last));
+                recorder.record(Of::Variant(variant), &sample(variant, due, serial, *last));
             }
         }
-        recorder.due(variant);
-        recorder.unsent(variant);
+        recorder.due(Of::Variant(variant));
+        recorder.unsent(Of::Variant(variant));
     }
     Second {
         second: number,
@@ -102,6 +102,7 @@ pub(crate) fn totals(seconds: &[Second], variants: usize) -> Totals {
         #[expect(clippy::cast_precision_loss, reason = "a few seconds")]
         let passed = (second.second + 1) as f64;
         totals.elapsed_s = passed.min(10.0);
+        totals.main_s = totals.elapsed_s;
     }
     totals
 }

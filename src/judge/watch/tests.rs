@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::judge::{Measured, Metric, evaluate};
-use crate::measure::{Answer, Interval, Outcome, Recorder, Totals, sample_at};
+use crate::measure::{Answer, Interval, Of, Outcome, Recorder, Totals, sample_at};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -16,9 +16,9 @@ fn threshold(metric: &str, text: &str) -> Threshold {
 fn second(second: u64, attempts: &[(usize, Duration, Outcome)]) -> Second {
     let mut recorder = Recorder::new(2);
     for (variant, service, outcome) in attempts {
-        recorder.started(*variant);
+        recorder.started(Of::Variant(*variant));
         let answer = Answer { outcome: *outcome, ..Answer::accepted(202) };
-        recorder.record(&sample_at(*variant, Duration::ZERO, *service, answer));
+        recorder.record(Of::Variant(*variant), &sample_at(*variant, Duration::ZERO, *service, answer));
     }
     let interval = recorder.swap(Interval::default());
     Second { second, phase: Phase::Main, interval, in_flight: 0, cpu_share: 0.0 }
@@ -50,7 +50,7 @@ fn a_threshold_is_judged_by_the_figure_of_its_variant_or_of_all() {
         .collect();
     totals.add(&second(0, &attempts));
     totals.variants[1].counts.unsent = 7;
-    totals.elapsed_s = 4.0;
+    totals.main_s = 4.0;
     for (metric, condition, measured, passed) in [
         ("failure_rate", "< 6%", Measured::Share(0.06), false),
         ("failure_rate", "<= 6%", Measured::Share(0.06), true),
@@ -103,7 +103,7 @@ fn a_threshold_without_enough_samples_is_neither_met_nor_crossed() {
 fn what_became_of_a_threshold_reads_well_and_is_read_back_from_run_json() {
     let mut totals = Totals::new(2);
     totals.add(&failing(0, 50, 1));
-    totals.elapsed_s = 1.0;
+    totals.main_s = 1.0;
     let thresholds = [
         threshold("failure_rate", "< 1% for 10s abort"),
         threshold("achieved", "> 10/s"),

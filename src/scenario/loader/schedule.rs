@@ -5,15 +5,28 @@ use std::time::Duration;
 
 use super::arrivals;
 use super::tree::{Field, Table};
-use crate::pace::{Stage, Stages};
+use crate::pace::{Stage, Stages, Window};
 use crate::scenario::{Closed, Connections, Limit, LimitKey, Load, Overrides, Schedule};
 use crate::units::Rate;
+use crate::units::format::exact_duration;
 
 /// The most users of a run.
 pub(super) const MOST_USERS: u32 = 1_000_000;
 
-const LOAD: [&str; 10] =
-    ["model", "stages", "spread", "think_time", "iterations", "connections", "drain", "spacing", "repeat", "max_users"];
+const LOAD: [&str; 12] = [
+    "model",
+    "stages",
+    "warmup",
+    "cooldown",
+    "spread",
+    "think_time",
+    "iterations",
+    "connections",
+    "drain",
+    "spacing",
+    "repeat",
+    "max_users",
+];
 /// Keys of the closed model alone.
 const CLOSED: [&str; 3] = ["spread", "think_time", "iterations"];
 /// Keys of the open model alone.
@@ -40,12 +53,28 @@ pub(super) fn load(root: &Table<'_>, timeout: Option<Duration>, overrides: &Over
     for field in foreign.iter().filter_map(|key| table.field(key)) {
         field.mistake("does not go with the model; remove it, or change `model`");
     }
+    let schedule = schedule?;
     Some(Load {
-        schedule: schedule?,
+        main: window(&table, schedule.length())?,
+        schedule,
         connections: connections.unwrap_or(Connections::PerUser),
         // An attempt that starts at the very end may take its whole timeout.
         drain: drain.unwrap_or(timeout? + Duration::from_secs(1)),
     })
+}
+
+/// What the warm-up and the cool-down leave of the schedule.
+fn window(table: &Table<'_>, length: Duration) -> Option<Window> {
+    let [warmup, cooldown] = ["warmup", "cooldown"].map(|key| table.field(key));
+    let time = |field: &Option<Field<'_>>| field.as_ref().map_or(Some(Duration::ZERO), Field::duration);
+    let (from, after) = (time(&warmup)?, time(&cooldown)?);
+    if from.saturating_add(after) < length {
+        return Some(Window { from, to: length.saturating_sub(after) });
+    }
+    let problem =
+        format!("leaves nothing of the {} to measure; shorten it, or lengthen the stages", exact_duration(length));
+    warmup.filter(|_| !from.is_zero()).or(cooldown)?.mistake(problem);
+    None
 }
 
 /// The closed model.
