@@ -179,14 +179,15 @@ fn latencies(parts: &[Part<'_>], all: &VariantTotals) -> String {
             row(clock, part.name, &part.totals.distributions.all(clock));
         }
     }
-    for clock in [Clock::Wait, Clock::Lag] {
+    for clock in [Clock::Wait, Clock::Lag, Clock::Connect] {
         row(clock, parts.last().map_or(ALL, |part| part.name), &all.distributions.all(clock));
     }
     let mut text = table.lines();
     text.push_str(
         "Response is what users of the schedule would feel: it counts from when a request was wanted.\n\
          Service is what the target did: it counts from when the request was sent.\n\
-         Wait is for the limit and, in the open model, for a free user. Lag is our own lateness.\n",
+         Wait is for the limit and, in the open model, for a free user. Lag is our own lateness.\n\
+         Connect is the opening of a connection: name, TCP and TLS; only where a request opened one.\n",
     );
     if text.contains(" - ") {
         let _ = writeln!(text, "A dash means that there are too few samples to tell.");
