@@ -1,8 +1,9 @@
 //! What does one attempt cost, end to end, compared with bare reqwest?
 //!
 //! `cargo bench --bench attempt` starts a trivial server on one core, and on another, in turn, the bare program below
-//! and `patchload run` on `benches/attempt.toml`. It prints CPU time (user and system) per PATCH of each run, the
-//! medians and their ratio. `ROUNDS` and `SECONDS` may be set in the environment.
+//! and `patchload run` in the closed model (`benches/attempt.toml`) and in the open one (`benches/arrivals.toml`). It prints
+//! CPU time (user and system) per PATCH of each run, the medians and their ratios. `ROUNDS` and `SECONDS` may be set in the
+//! environment.
 
 #![allow(
     clippy::print_stdout,
@@ -46,28 +47,45 @@ fn seconds() -> u64 {
 
 /// Alternates both programs and prints what they cost.
 fn compare() {
-    let mut server = pinned(1, &[std::env::current_exe().expect("a path").to_str().expect("a UTF-8 path"), "server"])
+    let server = pinned(1, &[std::env::current_exe().expect("a path").to_str().expect("a UTF-8 path"), "server"])
         .stdout(Stdio::piped())
         .spawn()
         .expect("the server starts (taskset is needed)");
+    let mut server = Server(server);
     let mut address = String::new();
-    BufReader::new(server.stdout.take().expect("piped")).read_line(&mut address).expect("the server says its address");
+    BufReader::new(server.0.stdout.take().expect("piped"))
+        .read_line(&mut address)
+        .expect("the server says its address");
     let target = format!("http://{}", address.trim());
 
     println!("{USERS} users for {} s each, CPU in us per PATCH (rate per second)\n", seconds());
-    println!("{:>16} {:>22}", "bare reqwest", "patchload");
-    let (mut bare_costs, mut costs) = (Vec::new(), Vec::new());
+    println!("{:>16} {:>20} {:>20}", "bare reqwest", "closed model", "open model");
+    let mut costs: [Vec<f64>; 3] = Default::default();
     for _ in 0..number("ROUNDS", 7) {
-        let (bare_cost, bare_rate) = run_bare(&target);
-        let (cost, rate) = run_patchload(&target);
-        println!("{bare_cost:>7.2} ({bare_rate:>6.0}) {cost:>13.2} ({rate:>6.0})");
-        bare_costs.push(bare_cost);
-        costs.push(cost);
+        let round = [
+            run_bare(&target),
+            run_patchload(&target, "benches/attempt.toml"),
+            run_patchload(&target, "benches/arrivals.toml"),
+        ];
+        for ((cost, rate), costs) in round.into_iter().zip(&mut costs) {
+            print!("{cost:>11.2} ({rate:>6.0})");
+            costs.push(cost);
+        }
+        println!();
     }
-    let (bare_cost, cost) = (median(bare_costs), median(costs));
-    println!("\nmedians: bare {bare_cost:.2} us, patchload {cost:.2} us, ratio {:.3}", cost / bare_cost);
-    server.kill().expect("the server is ours");
-    server.wait().expect("the server ends");
+    let [bare, closed, open] = costs.map(median);
+    println!("\nmedians: bare {bare:.2} us, open {open:.2} us, ratio {:.3}", open / bare);
+    println!("medians: bare {bare:.2} us, closed {closed:.2} us, ratio {:.3}", closed / bare);
+}
+
+/// The server's process; it ends with this, also where a run fails.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.kill().expect("the server is ours");
+        self.0.wait().expect("the server ends");
+    }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -94,9 +112,9 @@ fn run_bare(target: &str) -> (f64, f64) {
 }
 
 /// The same of `patchload run`.
-fn run_patchload(target: &str) -> (f64, f64) {
+fn run_patchload(target: &str, scenario: &str) -> (f64, f64) {
     let out = tempfile::tempdir().expect("a folder");
-    let child = pinned(0, &[env!("CARGO_BIN_EXE_patchload"), "run", "benches/attempt.toml", "--quiet"])
+    let child = pinned(0, &[env!("CARGO_BIN_EXE_patchload"), "run", scenario, "--quiet"])
         .args(["--duration", &format!("{}s", seconds()), "--out"])
         .arg(out.path())
         .env("TARGET", target)
