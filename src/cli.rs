@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod descriptors;
+mod ending;
 mod exit;
 mod report;
 mod run;

@@ -7,34 +7,36 @@ use std::process::ExitCode;
 use crate::{engine, http, results, scenario, sim};
 
 /// How the process ends; the codes are part of the interface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// The order is that of weight: where several apply, the last one here is the one that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Exit {
     /// Done.
     Done,
-    /// Something of ours or of this machine failed.
-    Internal,
-    /// The arguments or the scenario are wrong.
-    Usage,
-    /// The target cannot be reached, or refuses the credentials.
-    TargetUnusable,
-    /// The measurement is invalid.
-    Invalid,
     /// A threshold was crossed; the code is known to users of k6.
     Crossed,
+    /// The measurement is invalid.
+    Invalid,
     /// Stopped by a signal; the code is known to users of k6.
     Interrupted,
+    /// The target cannot be reached, or refuses the credentials.
+    TargetUnusable,
+    /// The arguments or the scenario are wrong.
+    Usage,
+    /// Something of ours or of this machine failed.
+    Internal,
 }
 
 impl Exit {
     pub(super) fn code(self) -> u8 {
         match self {
             Self::Done => 0,
-            Self::Internal => 1,
-            Self::Usage => 2,
-            Self::TargetUnusable => 3,
-            Self::Invalid => 6,
             Self::Crossed => 99,
+            Self::Invalid => 6,
             Self::Interrupted => 105,
+            Self::TargetUnusable => 3,
+            Self::Usage => 2,
+            Self::Internal => 1,
         }
     }
 }

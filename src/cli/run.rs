@@ -9,14 +9,15 @@ use url::Url;
 
 use super::arguments::{RunArguments, ScenarioArguments};
 use super::descriptors;
+use super::ending::{End, Ending, Invalid};
 use super::exit::{Exit, Failure};
 use super::screen::Screen;
 use super::signals::Signals;
 use super::{put, say};
 use crate::engine::{self, Ended, Job, Placement, Stop, TokenKeeper};
-use crate::judge::{self, Demand, Judgement, Standing, Verdict};
+use crate::judge::{self, Demand, Judgement};
 use crate::measure::{Header, Host, Run, SCHEMA, State, Warning};
-use crate::results::{self, Folder};
+use crate::results::Folder;
 use crate::scenario::{Connections, Endpoint, Scenario, Schedule};
 use crate::sim::{self, Server};
 use crate::units::Share;
@@ -88,15 +89,16 @@ pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
         watched
     });
     drop(screen);
-    let Watched { mut ended, unwritten } = finished?;
-    let elapsed_s = ended.totals.elapsed_s;
-    ended.evidence.simulator_busy = server.as_ref().and_then(|server| simulator_busy(server, &busy_before, elapsed_s));
-    ended.evidence.descriptors = descriptors;
-    let unwritten = match (&server, unwritten) {
-        (Some(server), None) if arguments.truth => folder.attach(TRUTH, |out| server.write_truth(out)).err(),
-        (_, unwritten) => unwritten,
-    };
-    conclude(header, ended, (folder, unwritten), arguments.accept_invalid)
+    let mut watched = finished?;
+    let elapsed_s = watched.ended.totals.elapsed_s;
+    let evidence = &mut watched.ended.evidence;
+    evidence.simulator_busy = server.as_ref().and_then(|server| simulator_busy(server, &busy_before, elapsed_s));
+    evidence.descriptors = descriptors;
+    if let Some(server) = server.as_ref().filter(|_| arguments.truth && watched.unwritten.is_empty()) {
+        watched.unwritten.extend(folder.attach(TRUTH, |out| server.write_truth(out)).err().map(Failure::from));
+    }
+    let invalid = if arguments.accept_invalid { Invalid::Accepted } else { Invalid::Fails };
+    Ok(conclude(header, watched, folder, invalid))
 }
 
 /// Raises the limit on open files, and says so when it is too low all the same: a run may need a connection per user at once,
@@ -146,20 +148,20 @@ async fn reach(scenario: &Scenario, base: &Url) -> Result<Option<TokenKeeper>, F
 /// A run and what went wrong beside it.
 struct Watched {
     ended: Ended,
-    /// The first thing that could not be written; nothing was written after it.
-    unwritten: Option<results::Error>,
+    /// What could not be written; after the first such thing no file of the run was.
+    unwritten: Vec<Failure>,
 }
 
 /// Runs the job; each second goes to the run folder and to the screen. A folder that cannot be written stops the run,
 /// because figures that nobody can read later are not worth the load.
 async fn watch(job: Job, stop: &Stop, folder: &mut Folder, screen: &Screen) -> Result<Watched, Failure> {
-    let mut unwritten = None;
+    let mut unwritten = Vec::new();
     let ended = engine::run(job, stop, |second, totals| {
-        if unwritten.is_none()
+        if unwritten.is_empty()
             && let Err(error) = folder.second(second, totals)
         {
             screen.say(&format!("error: {error}; the run stops"));
-            unwritten = Some(error);
+            unwritten.push(error.into());
             stop.request();
         }
         screen.second(second, totals);
@@ -180,47 +182,30 @@ async fn stop_on_signals(stop: Stop, screen: Screen, folder: String) {
 }
 
 /// Judges the run, closes its folder, prints the summary and tells why the process ends as it does.
-fn conclude(
-    header: Header,
-    ended: Ended,
-    (mut folder, unwritten): (Folder, Option<results::Error>),
-    accept_invalid: bool,
-) -> Result<Exit, Failure> {
-    let Ended { totals, mut warnings, evidence, abort } = ended;
-    warnings.extend(abort.as_ref().map(|abort| Warning::Aborted { threshold: abort.to_string() }));
+fn conclude(header: Header, watched: Watched, mut folder: Folder, invalid: Invalid) -> Exit {
+    let Watched { ended: Ended { totals, mut warnings, evidence, abort }, mut unwritten } = watched;
+    warnings.extend(abort.map(|abort| Warning::Aborted { threshold: abort.to_string() }));
+    let cuts = |warning: &Warning| {
+        matches!(warning, Warning::TargetDied { .. } | Warning::Interrupted { .. } | Warning::Aborted { .. })
+    };
+    let is_cut = !unwritten.is_empty() || warnings.iter().any(cuts);
+    let state = if is_cut { State::Interrupted } else { State::Finished };
+    let run = Run { header, state, warnings, totals };
     let (verdict, reasons) = judge::verdict(&evidence);
     let judgement = Judgement { verdict, reasons, thresholds: evidence.thresholds };
-    let has = |kind: fn(&Warning) -> bool| warnings.iter().any(kind);
-    let died = has(|warning| matches!(warning, Warning::TargetDied { .. }));
-    let interrupted = has(|warning| matches!(warning, Warning::Interrupted { .. }));
-    let cut = died || interrupted || abort.is_some() || unwritten.is_some();
-    let state = if cut { State::Interrupted } else { State::Finished };
-    let run = Run { header, state, warnings, totals };
     folder.judged(judgement.clone());
-    let unwritten = unwritten.or_else(|| folder.finish(&run).err());
-    let printed = put(&report::text(&run, Some(&judgement), folder.path()));
-    for warning in &run.warnings {
-        say(&format!("warning: {warning}"));
-    }
-    if let Some(error) = unwritten {
-        return Err(error.into());
+    if unwritten.is_empty() {
+        unwritten.extend(folder.finish(&run).err().map(Failure::from));
     }
     // A reader of the summary that went away changes nothing about the run.
-    printed.or_else(|failure| if failure.is_closed_pipe() { Ok(()) } else { Err(failure) })?;
-    if died || interrupted {
-        return Ok(if died { Exit::TargetUnusable } else { Exit::Interrupted });
+    let printed = put(&report::text(&run, Some(&judgement), folder.path()));
+    unwritten.extend(printed.err().filter(|failure| !failure.is_closed_pipe()));
+    let end = End { warnings: &run.warnings, judgement: &judgement, invalid, unwritten: &unwritten };
+    let ending = Ending::new(&end);
+    for line in ending.lines() {
+        say(&line.text);
     }
-    if judgement.verdict == Verdict::Invalid && !accept_invalid {
-        for reason in judgement.reasons.iter().filter(|reason| reason.level() == Verdict::Invalid).rev() {
-            say(&format!("invalid: {reason}"));
-        }
-        return Ok(Exit::Invalid);
-    }
-    let crossed: Vec<_> = judgement.thresholds.iter().filter(|judged| judged.standing == Standing::Crossed).collect();
-    for judged in &crossed {
-        say(&format!("threshold crossed: {judged}"));
-    }
-    Ok(if crossed.is_empty() && abort.is_none() { Exit::Done } else { Exit::Crossed })
+    ending.exit()
 }
 
 /// The part of the time in which the simulator's busiest thread ran or waited for a core.
