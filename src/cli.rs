@@ -5,6 +5,7 @@ mod check;
 mod descriptors;
 mod ending;
 mod exit;
+mod ports;
 mod report;
 mod run;
 mod screen;

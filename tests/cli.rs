@@ -331,6 +331,18 @@ fn a_threshold_that_nobody_can_judge_makes_the_measurement_invalid_and_may_be_ac
 }
 
 #[test]
+fn more_connections_than_ports_are_a_caution_before_the_run_and_no_reason_after_it_if_they_were_not_made() {
+    let place = Place::new();
+    let load =
+        "[load]\nstages = [{ for = \"1s\", users = 1 }]\nconnections = \"per-request\"\n[limit]\nrate = \"100000/s\"";
+    let scenario = place.scenario("[target]\nsimulator = { quota = \"none\" }", load);
+    let output = patchload(&["run", &scenario, "--out", &place.results()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output.stderr).contains("caution: the run may need 100,002 local ports at once"), "{output:?}");
+    assert!(!json(&place.run())["reasons"].to_string().contains("few_ports"), "{output:?}");
+}
+
+#[test]
 fn a_results_folder_that_cannot_be_made_exits_with_1() {
     let place = Place::new();
     let scenario =

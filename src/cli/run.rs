@@ -11,6 +11,7 @@ use super::arguments::{RunArguments, ScenarioArguments};
 use super::descriptors;
 use super::ending::{End, Ending, Invalid};
 use super::exit::{Exit, Failure};
+use super::ports::Ports;
 use super::screen::Screen;
 use super::signals::Signals;
 use super::{put, say};
@@ -70,6 +71,10 @@ pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
         }
     }
     let descriptors = make_room_for_connections(&scenario, &seats);
+    let ports = Ports::of(&scenario);
+    if let Some(caution) = ports.and_then(|ports| ports.caution(&scenario)) {
+        say(&format!("caution: {caution}"));
+    }
     let (server, base) = locate(&scenario, &seats)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
     let Some(tokens) = runtime.block_on(reach(&scenario, &base))? else {
@@ -94,6 +99,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let evidence = &mut watched.ended.evidence;
     evidence.simulator_busy = server.as_ref().and_then(|server| simulator_busy(server, &busy_before, elapsed_s));
     evidence.descriptors = descriptors;
+    evidence.ports = ports.and_then(|ports| ports.shortage_seen(&scenario.load, &watched.ended.totals));
     if let Some(server) = server.as_ref().filter(|_| arguments.truth && watched.unwritten.is_empty()) {
         watched.unwritten.extend(folder.attach(TRUTH, |out| server.write_truth(out)).err().map(Failure::from));
     }
