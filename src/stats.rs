@@ -1,9 +1,11 @@
 //! Intervals and tests as pure functions; each names its source.
 
+mod spread;
 mod trend;
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
+pub use spread::{Spread, spread};
 pub use trend::{Trend, mann_kendall, median, theil_sen};
 
 /// A two-sided confidence interval of a share.
