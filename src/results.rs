@@ -1,9 +1,11 @@
-//! Run folders: how a run is written while it goes on, and how it is read back, also after it was killed.
+//! Run folders: how a run is written while it goes on, and how it is read back, also after it was killed. Sets of runs:
+//! their folder, their figures, and how far these lie apart.
 //!
 //! This is the only module that touches a run folder. It owns the names of the files, their columns and the order in
 //! which they are written: `latency.hlog`, then the row of `timeline.csv` that commits the second, then everything
 //! else by temporary file and rename. What a file says is made by pure functions ([`Rates`] and those of `tables`,
-//! `document` and `log`); only `folder` and `read` do I/O. It never prints, never judges, and never sends anything.
+//! `document`, `log` and `set`); only `folder`, `read` and `set::folder` do I/O. It never prints, never judges, and never
+//! sends anything.
 
 mod document;
 mod error;
@@ -11,12 +13,14 @@ mod folder;
 mod log;
 mod rates;
 mod read;
+mod set;
 mod tables;
 
 pub use error::Error;
 pub use folder::Folder;
 pub use rates::{Estimate, Rates};
 pub use read::{read, rebuild};
+pub use set::{Entry, Figure, FigureSpread, Figures, LeftOut, Set, SetFolder, SetPlan, is_set, rebuild_set};
 
 /// The name, in every report, of what is said of all variants together or of all outcomes together.
 pub const ALL: &str = "all";

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
@@ -116,8 +117,8 @@ fn rows(reasons: &[Reason]) -> Vec<ReasonRow> {
     reasons.iter().map(|reason| ReasonRow { reason: reason.clone(), text: reason.to_string() }).collect()
 }
 
-/// The run that `bytes`, read from `path`, tell of, and what was judged of it; the run's histograms are empty.
-pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<(Run, Option<Judgement>), Error> {
+/// What `bytes`, read from `path`, hold, when they are of a schema that this version reads.
+pub(super) fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, Error> {
     let damaged = |error: serde_json::Error| {
         let line = u64::try_from(error.line()).ok().filter(|line| *line > 0);
         Error::damaged(path, line, error.to_string())
@@ -126,7 +127,12 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<(Run, Option<Judgement>)
     if schema > SCHEMA {
         return Err(Error::NewerSchema { path: path.to_owned(), found: schema, newest: SCHEMA });
     }
-    let document: Document<'_> = serde_json::from_slice(bytes).map_err(damaged)?;
+    serde_json::from_slice(bytes).map_err(damaged)
+}
+
+/// The run that `bytes`, read from `path`, tell of, and what was judged of it; the run's histograms are empty.
+pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<(Run, Option<Judgement>), Error> {
+    let document: Document<'_> = parse(path, bytes)?;
     let (header, sums) = (document.header.into_owned(), document.totals);
     let names = sums.variants.iter().map(|variant| &variant.name);
     if !names.eq(&header.variants) {

@@ -27,7 +27,19 @@ impl Folder {
     /// # Errors
     /// When the folder cannot be made or a file cannot be written.
     pub fn create(root: &Path, header: &Header) -> Result<Self, Error> {
-        let path = create_folder(root, &folder_name(header))?;
+        Self::fill(create_folder(root, &folder_name(header))?, header)
+    }
+
+    /// Makes the folder `path`, which must not be there, and all its files without any second.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create).
+    pub(super) fn create_at(path: PathBuf, header: &Header) -> Result<Self, Error> {
+        fs::create_dir(&path).map_err(|reason| Error::Create { path: path.clone(), reason })?;
+        Self::fill(path, header)
+    }
+
+    fn fill(path: PathBuf, header: &Header) -> Result<Self, Error> {
         let log = Appender::create(path.join(LOG), &log::head(header))?;
         let timeline = Appender::create(path.join(TIMELINE), &tables::timeline_head())?;
         // Tells `rebuild` that the run goes on, and ends with the process however that ends. It is a courtesy: where
@@ -154,7 +166,7 @@ impl Appender {
 }
 
 /// Makes a folder of that name, or with the first free suffix of `-2`, `-3` and so on.
-fn create_folder(root: &Path, name: &str) -> Result<PathBuf, Error> {
+pub(super) fn create_folder(root: &Path, name: &str) -> Result<PathBuf, Error> {
     fs::create_dir_all(root).map_err(|reason| Error::Create { path: root.to_owned(), reason })?;
     let mut path = root.join(name);
     let mut suffix = 1_u32;
@@ -171,7 +183,7 @@ fn create_folder(root: &Path, name: &str) -> Result<PathBuf, Error> {
 }
 
 /// The name and the time, such as `attributes-20261121T134501Z`; what a file name should not hold becomes a dash.
-fn folder_name(header: &Header) -> String {
+pub(super) fn folder_name(header: &Header) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
     let name: String = header.name.chars().map(plain).collect();
     let time = utc(header.started_unix_s).replace(['-', ':'], "");
