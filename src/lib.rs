@@ -15,8 +15,8 @@
 //! | 4 | [`http`] | one attempt to one outcome: connections, TLS, logins, classification |
 //! | 4 | [`sim`] | the simulated API |
 //! | 5 | [`engine`] | runs a scenario: workers, users, limits, tokens, collection |
-//! | 5 | [`results`] | run folders: the only module that touches them |
-//! | 7 | [`report`] | a run to text |
+//! | 5 | [`results`] | run folders and sets of them: the only module that touches them |
+//! | 7 | [`report`] | a run or a set of runs to text |
 //! | 8 | [`cli`] | arguments, wiring, screen, exit codes |
 //!
 //! # The way of an operation

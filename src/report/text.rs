@@ -24,7 +24,7 @@ const FAILURE_ROWS: usize = 20;
 const SERVER_TEXT: usize = 40;
 
 /// What stands where a figure is not known.
-const UNKNOWN: &str = "-";
+pub(super) const UNKNOWN: &str = "-";
 
 /// The percentiles that are shown, in percent, and their names.
 const SHOWN: [(f64, &str); 5] = [(50.0, "p50"), (90.0, "p90"), (99.0, "p99"), (99.9, "p99.9"), (100.0, "max")];
@@ -260,7 +260,7 @@ fn plain(text: &str) -> String {
     text.chars().take(SERVER_TEXT - 1).map(safe).chain(['…']).collect()
 }
 
-fn plural(n: usize, noun: &str) -> String {
+pub(super) fn plural(n: usize, noun: &str) -> String {
     format!("{} {noun}{}", count(n as u64), if n == 1 { "" } else { "s" })
 }
 
@@ -272,7 +272,7 @@ fn sentence(words: &str) -> String {
 }
 
 /// Adds a name and its value, wrapped between words, later lines under the first.
-fn wrapped(text: &mut String, name: &str, value: &str) {
+pub(super) fn wrapped(text: &mut String, name: &str, value: &str) {
     const INDENT: usize = 9;
     let mut line = format!("{name:<INDENT$}");
     let mut empty = true;
