@@ -9,6 +9,7 @@ mod ports;
 mod report;
 mod run;
 mod screen;
+mod session;
 mod signals;
 mod sim;
 

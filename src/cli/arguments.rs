@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::ending::Invalid;
 use crate::scenario::Overrides;
 use crate::units::{Rate, parse_duration};
 
@@ -74,6 +75,13 @@ pub(super) struct RunArguments {
     /// No plan and no progress on stderr
     #[arg(short, long)]
     pub(super) quiet: bool,
+}
+
+impl RunArguments {
+    /// What an invalid measurement does to the exit code.
+    pub(super) fn invalid(&self) -> Invalid {
+        if self.accept_invalid { Invalid::Accepted } else { Invalid::Fails }
+    }
 }
 
 #[derive(Debug, Args)]
