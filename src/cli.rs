@@ -6,6 +6,7 @@ mod descriptors;
 mod ending;
 mod exit;
 mod ports;
+mod repeat;
 mod report;
 mod run;
 mod screen;

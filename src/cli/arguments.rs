@@ -11,6 +11,9 @@ use super::ending::Invalid;
 use crate::scenario::Overrides;
 use crate::units::{Rate, parse_duration};
 
+/// The pause between two runs where nobody asks for another: time for sockets to close and a server to settle.
+const PAUSE: Duration = Duration::from_secs(5);
+
 /// Load-tests and profiles the rate limits of APIs whose attributes are changed by PATCH
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
@@ -25,7 +28,7 @@ pub(super) enum Command {
     Run(RunArguments),
     /// Validate a file; print a scenario's plan and requests as curl, or what a simulator is
     Check(CheckArguments),
-    /// Rebuild the reports of a run folder, also of a run that was killed, and print its summary
+    /// Rebuild the reports of a run folder or a set, also of one that was killed, and print its summary
     Report(ReportArguments),
     /// Serve the simulated API on a port of this machine
     Sim(SimArguments),
@@ -66,6 +69,12 @@ pub(super) struct RunArguments {
     /// The folder in which the run's own folder is made
     #[arg(short, long, default_value = "results", value_name = "DIR")]
     pub(super) out: PathBuf,
+    /// Run it so many times, 1 to 1000, and report how far the runs lie apart
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) repeat: Option<u32>,
+    /// The pause between two runs [default: 5s]
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "repeat")]
+    pause: Option<Duration>,
     /// Write what the embedded simulator did with each of its latest requests into the run folder: truth.jsonl
     #[arg(long)]
     pub(super) truth: bool,
@@ -78,6 +87,11 @@ pub(super) struct RunArguments {
 }
 
 impl RunArguments {
+    /// The pause between two runs.
+    pub(super) fn pause(&self) -> Duration {
+        self.pause.unwrap_or(PAUSE)
+    }
+
     /// What an invalid measurement does to the exit code.
     pub(super) fn invalid(&self) -> Invalid {
         if self.accept_invalid { Invalid::Accepted } else { Invalid::Fails }
@@ -92,7 +106,7 @@ pub(super) struct CheckArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArguments {
-    /// The run folder
+    /// The run folder, or that of a set of runs
     pub(super) dir: PathBuf,
 }
 
@@ -122,6 +136,11 @@ fn positive<N: FromStr>(text: &str) -> Result<N, String> {
 fn threads(text: &str) -> Result<NonZeroUsize, String> {
     let number = positive::<NonZeroUsize>(text)?;
     if number.get() > 256 { Err("write a whole number from 1 to 256".to_owned()) } else { Ok(number) }
+}
+
+/// A duration, which may be none.
+fn time(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
 }
 
 /// A duration above zero.

@@ -1,4 +1,4 @@
-//! `patchload report`: the reports of a run folder, rebuilt.
+//! `patchload report`: the reports of a run folder or of a set, rebuilt.
 
 use super::arguments::ReportArguments;
 use super::exit::{Exit, Failure};
@@ -7,7 +7,13 @@ use crate::{report, results};
 
 /// Rebuilds what can be rebuilt and prints the summary.
 pub(super) fn report(arguments: &ReportArguments) -> Result<Exit, Failure> {
-    let (run, judgement) = results::rebuild(&arguments.dir)?;
-    put(&report::text(&run, judgement.as_ref(), &arguments.dir))?;
+    let dir = &arguments.dir;
+    let text = if results::is_set(dir) {
+        report::set(&results::rebuild_set(dir)?, dir)
+    } else {
+        let (run, judgement) = results::rebuild(dir)?;
+        report::text(&run, judgement.as_ref(), dir)
+    };
+    put(&text)?;
     Ok(Exit::Done)
 }

@@ -1,4 +1,4 @@
-//! `patchload run`: from a scenario to a run folder.
+//! `patchload run`: from a scenario to a run folder, or to a set of them.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -7,11 +7,12 @@ use std::thread::available_parallelism;
 use super::arguments::{RunArguments, ScenarioArguments};
 use super::exit::{Exit, Failure};
 use super::session::Session;
-use super::{put, say};
+use super::{put, repeat, say};
 use crate::engine::Placement;
 use crate::report;
 use crate::results::Folder;
 use crate::scenario::{Endpoint, Scenario};
+use crate::units::format;
 
 /// What `${NAME}` in a file stands for.
 pub(super) fn environment(name: &str) -> Option<String> {
@@ -42,7 +43,7 @@ impl Seats {
     }
 }
 
-/// Runs a scenario, writes its reports and prints its summary.
+/// Runs a scenario once or several times, writes its reports and prints its summary.
 pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let scenario = Arc::new(load(&arguments.scenario)?);
     if arguments.truth && matches!(scenario.target.endpoint, Endpoint::Url(_)) {
@@ -50,15 +51,24 @@ pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     }
     let seats = Seats::new(&scenario, arguments.scenario.workers);
     if !arguments.quiet {
-        tell(&scenario, &seats);
+        tell(&scenario, &seats, arguments);
     }
     let session = Session::new(scenario, seats, arguments)?;
-    once(session, arguments)
+    match arguments.repeat {
+        Some(runs) => Ok(repeat::repeat(session, arguments, runs)),
+        None => once(session, arguments),
+    }
 }
 
 /// Says what is going to happen.
-fn tell(scenario: &Scenario, seats: &Seats) {
+fn tell(scenario: &Scenario, seats: &Seats, arguments: &RunArguments) {
     say(&format!("{}\nworkers      {}", scenario.plan(), Placement::new(scenario, seats.workers)));
+    if let Some(runs) = arguments.repeat {
+        let (length, pause) = (scenario.load.length(), arguments.pause());
+        let all = length.saturating_mul(runs).saturating_add(pause.saturating_mul(runs - 1));
+        let [all, pause] = [all, pause].map(format::duration);
+        say(&format!("repeat       {} runs, a pause of {pause} between two, {all} in all", format::count(runs.into())));
+    }
     for caution in scenario.cautions() {
         say(&format!("caution: {caution}"));
     }

@@ -104,6 +104,21 @@ impl Session {
         Ok(Some(close(header, watched, folder)))
     }
 
+    /// Waits for so long, or for a signal. One that came when the run before was as good as over counts, too: it changed
+    /// nothing about that run, and whoever sent it wants no other.
+    pub(super) fn pause(&mut self, pause: Duration) -> Paused {
+        if self.signals.has_come() {
+            return Paused::Stopped;
+        }
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.signals.next() => Paused::Stopped,
+                () = tokio::time::sleep(pause) => Paused::Over,
+            }
+        })
+    }
+
     /// Lets the engine work under the eyes of the person before the screen, who may stop it.
     fn watch(&mut self, job: Job, folder: &mut Folder) -> Result<Watched, Failure> {
         let (stop, path) = (Stop::default(), folder.path().to_owned());
@@ -115,6 +130,15 @@ impl Session {
             }
         })
     }
+}
+
+/// How a pause ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Paused {
+    /// It was as long as it was to be.
+    Over,
+    /// A signal came.
+    Stopped,
 }
 
 /// Raises the limit on open files, and says so when it is too low all the same: a run may need a connection per user at once,

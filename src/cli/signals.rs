@@ -8,12 +8,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(super) struct Signals {
     interrupts: Signal,
     terminations: Signal,
+    has_come: bool,
 }
 
 impl Signals {
     /// Listens from now on.
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { interrupts: signal(SignalKind::interrupt())?, terminations: signal(SignalKind::terminate())? })
+        let (interrupts, terminations) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupts, terminations, has_come: false })
     }
 
     /// Waits for either.
@@ -22,5 +24,11 @@ impl Signals {
             _ = self.interrupts.recv() => {}
             _ = self.terminations.recv() => {}
         }
+        self.has_come = true;
+    }
+
+    /// Whether either has come and was waited for.
+    pub(super) fn has_come(&self) -> bool {
+        self.has_come
     }
 }
