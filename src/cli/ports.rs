@@ -69,7 +69,7 @@ impl Ports {
 
     /// What a run of this load needed, where that was more than there is.
     pub(super) fn shortage_seen(self, load: &Load, totals: &Totals) -> Option<Demand> {
-        let elapsed = Duration::try_from_secs_f64(totals.elapsed_s).unwrap_or_default();
+        let elapsed = Duration::try_from_secs_f64(totals.main_s).unwrap_or_default();
         let attempts = totals.variants.iter().map(|variant| variant.counts.attempts()).sum();
         self.shortage(match (load.connections, &load.schedule) {
             // In the open model users are made as they are wanted: nobody counted them.
@@ -129,7 +129,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::pace::{Stage, Stages};
+    use crate::pace::{Stage, Stages, Window};
     use crate::scenario::{Closed, Span};
 
     const USUAL: &str = "32768\t60999\n";
@@ -138,12 +138,12 @@ mod tests {
         let length = Duration::from_secs(seconds);
         let stages = Stages::new(&[Stage::Hold { length, users, spread: Duration::ZERO }]);
         let schedule = Schedule::Users(Closed { stages, think_time: Span::default(), iterations: None });
-        Load { schedule, connections, drain: Duration::ZERO }
+        Load { schedule, main: Window { from: Duration::ZERO, to: length }, connections, drain: Duration::ZERO }
     }
 
     /// What is counted of a run with so many attempts.
-    fn totals(attempts: u64, elapsed_s: f64) -> Totals {
-        let mut totals = Totals { elapsed_s, ..Totals::new(1) };
+    fn totals(attempts: u64, main_s: f64) -> Totals {
+        let mut totals = Totals { main_s, ..Totals::new(1) };
         totals.variants[0].counts.outcomes[0] = attempts;
         totals
     }
