@@ -2,77 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod command;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde_json::Value;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_patchload");
-
-fn patchload(arguments: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
-    command
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// A folder of its own for a test: its scenarios and its results.
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    /// Writes a scenario with this target and schedule.
-    fn scenario(&self, target: &str, load: &str) -> String {
-        let path = self.0.path().join("scenario.toml");
-        let text = format!(
-            r#"
-            name = "test"
-            {target}
-            [[variant]]
-            name = "attributes"
-            path = "/api/v2/conversations/c/participants/p/attributes"
-            body = '{{"attributes": {{"ref": "{{{{ unique }}}}"}}}}'
-            expect = [202, 404]
-            {load}
-            "#
-        );
-        fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    /// Writes any other file.
-    fn write(&self, name: &str, text: &str) -> String {
-        let path = self.0.path().join(name);
-        fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    fn results(&self) -> String {
-        self.0.path().join("results").to_str().unwrap().to_owned()
-    }
-
-    /// The only run folder.
-    fn run(&self) -> PathBuf {
-        let mut runs = fs::read_dir(self.results()).unwrap();
-        let run = runs.next().expect("a run folder").unwrap().path();
-        assert!(runs.next().is_none(), "more than one run folder");
-        run
-    }
-}
-
-fn json(run: &Path) -> Value {
-    serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap()
-}
+use command::{PROGRAM, Place, json, last_line, patchload, text};
 
 /// A column of a file; of `summary.csv` the row of all variants alone.
 fn column(run: &Path, file: &str, name: &str) -> Vec<String> {
@@ -85,10 +24,6 @@ fn column(run: &Path, file: &str, name: &str) -> Vec<String> {
 
 fn total(run: &Path, file: &str, name: &str) -> u64 {
     column(run, file, name).iter().map(|cell| cell.parse::<u64>().unwrap()).sum()
-}
-
-fn last_line(output: &Output) -> String {
-    text(&output.stderr).lines().last().unwrap_or_default().to_owned()
 }
 
 /// `patchload sim` as a child; killed when dropped.
@@ -150,7 +85,7 @@ fn a_run_writes_its_reports_and_prints_its_summary() {
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert!(stdout.contains("failure rate") && stdout.contains(run.to_str().unwrap()), "{stdout}");
     assert!(stderr.contains("requests") && stderr.contains("worker"), "the plan: {stderr}");
-    assert_eq!(json(&run)["state"], "finished");
+    assert_eq!(json(&run.join("run.json"))["state"], "finished");
     assert_eq!(total(&run, "summary.csv", "attempts"), total(&run, "timeline.csv", "accepted"));
 }
 
@@ -166,7 +101,7 @@ fn the_command_line_overrides_the_scenario() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(text(&output.stderr), "", "--quiet");
     let run = place.run();
-    let json = json(&run);
+    let json = json(&run.join("run.json"));
     assert_eq!((&json["seed"], &json["planned_s"]), (&9.into(), &1.0.into()));
     assert!((18..=20).contains(&total(&run, "summary.csv", "attempts")), "{json}");
     assert_eq!(json["scenario"]["overrides"]["users"], 3);
@@ -264,7 +199,7 @@ fn a_target_that_dies_in_mid_run_exits_with_3_and_keeps_its_reports() {
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(last_line(&output).contains("every attempt broke without a response"), "{output:?}");
     let run = place.run();
-    assert_eq!(json(&run)["state"], "interrupted");
+    assert_eq!(json(&run.join("run.json"))["state"], "interrupted");
     assert!(total(&run, "summary.csv", "accepted") > 10 && total(&run, "summary.csv", "broken") > 10);
     assert!(column(&run, "failures.csv", "code").contains(&"not_sent.refused".to_owned()));
 }
@@ -284,7 +219,7 @@ fn a_threshold_that_is_crossed_exits_with_99_and_a_met_one_with_0() {
     let output = run_with_thresholds(&crossed, load, "\"service.p50\" = \"< 1ms\"\nfailure_rate = \"< 1%\"", &[]);
     assert_eq!(output.status.code(), Some(99), "{output:?}");
     assert!(last_line(&output).starts_with("threshold crossed: service.p50 is 2"), "{output:?}");
-    let document = json(&crossed.run());
+    let document = json(&crossed.run().join("run.json"));
     let standings: Vec<_> =
         document["thresholds"].as_array().unwrap().iter().map(|row| row["standing"].clone()).collect();
     assert_eq!(standings, ["crossed", "passed"]);
@@ -296,7 +231,10 @@ fn a_threshold_that_is_crossed_exits_with_99_and_a_met_one_with_0() {
     let met = Place::new();
     let output = run_with_thresholds(&met, load, "failure_rate = \"< 1%\"", &[]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(json(&met.run())["verdict"] == "valid" || json(&met.run())["verdict"] == "suspect");
+    assert!(
+        json(&met.run().join("run.json"))["verdict"] == "valid"
+            || json(&met.run().join("run.json"))["verdict"] == "suspect"
+    );
 }
 
 #[test]
@@ -308,7 +246,7 @@ fn a_threshold_that_aborts_stops_the_run_and_exits_with_99() {
     assert_eq!(output.status.code(), Some(99), "{output:?}");
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
     assert!(text(&output.stderr).contains("so the run was stopped"), "{output:?}");
-    assert_eq!(json(&place.run())["state"], "interrupted");
+    assert_eq!(json(&place.run().join("run.json"))["state"], "interrupted");
 }
 
 #[test]
@@ -319,7 +257,7 @@ fn a_threshold_that_nobody_can_judge_makes_the_measurement_invalid_and_may_be_ac
     let output = run_with_thresholds(&invalid, load, thresholds, &[]);
     assert_eq!(output.status.code(), Some(6), "{output:?}");
     assert!(last_line(&output).contains("rests on 20 samples"), "{output:?}");
-    let document = json(&invalid.run());
+    let document = json(&invalid.run().join("run.json"));
     assert_eq!(
         (document["verdict"].as_str(), document["reasons"][0]["kind"].as_str()),
         (Some("invalid"), Some("too_few_samples"))
@@ -339,7 +277,7 @@ fn more_connections_than_ports_are_a_caution_before_the_run_and_no_reason_after_
     let output = patchload(&["run", &scenario, "--out", &place.results()]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(text(&output.stderr).contains("caution: the run may need 100,002 local ports at once"), "{output:?}");
-    assert!(!json(&place.run())["reasons"].to_string().contains("few_ports"), "{output:?}");
+    assert!(!json(&place.run().join("run.json"))["reasons"].to_string().contains("few_ports"), "{output:?}");
 }
 
 #[test]
@@ -384,7 +322,7 @@ fn one_interrupt_drains_and_writes_and_exits_with_105() {
     assert!(text(&output.stderr).contains("once more to leave at once"));
     assert!(last_line(&output).contains("stopped after"), "{output:?}");
     let run = place.run();
-    assert_eq!(json(&run)["state"], "interrupted");
+    assert_eq!(json(&run.join("run.json"))["state"], "interrupted");
     assert_eq!(total(&run, "summary.csv", "attempts"), total(&run, "timeline.csv", "started"));
 }
 
@@ -429,7 +367,7 @@ fn kill_after(ms: u64) {
     let run = place.run();
     let output = patchload(&["report", run.to_str().unwrap()]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let json = json(&run);
+    let json = json(&run.join("run.json"));
     // Half a second for ten runs at once on two cores: a second is written when its worker has passed it.
     let ran = killed - json["started_unix_s"].as_f64().unwrap();
     let seconds = json["totals"]["seconds"].as_f64().unwrap();

@@ -2,80 +2,31 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod command;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use command::{Place, json, patchload, text};
 use serde_json::Value;
 
-fn patchload(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_patchload"));
-    command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
-    command
+/// Writes a scenario of one second on a target, with these thresholds.
+fn scenario_on(place: &Place, target: &str, thresholds: &str) -> String {
+    place.scenario(target, &format!("[load]\nstages = [{{ for = \"1s\", users = 5 }}]\n[thresholds]\n{thresholds}"))
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
+/// Writes a scenario on a simulator that answers after 10 ms, with these thresholds.
+fn scenario(place: &Place, thresholds: &str) -> String {
+    scenario_on(place, "[target]\nsimulator = { quota = \"none\", latency = \"10ms\" }", thresholds)
 }
 
-/// A folder of its own for a test: its scenario and its results.
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    /// Writes a scenario on a simulator that answers after 10 ms, with these thresholds.
-    fn scenario(&self, thresholds: &str) -> String {
-        self.scenario_on("[target]\nsimulator = { quota = \"none\", latency = \"10ms\" }", thresholds)
-    }
-
-    /// Writes a scenario of one second on a target.
-    fn scenario_on(&self, target: &str, thresholds: &str) -> String {
-        let path = self.0.path().join("scenario.toml");
-        let scenario = format!(
-            r#"
-            name = "test"
-            {target}
-            [[variant]]
-            name = "attributes"
-            path = "/api/v2/conversations/c/participants/p/attributes"
-            body = '{{"attributes": {{"ref": "{{{{ unique }}}}"}}}}'
-            expect = [202, 404]
-            [load]
-            stages = [{{ for = "1s", users = 5 }}]
-            [thresholds]
-            {thresholds}
-            "#
-        );
-        fs::write(&path, scenario).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    fn results(&self) -> String {
-        self.0.path().join("results").to_str().unwrap().to_owned()
-    }
-
-    /// The command that runs the scenario, with these arguments.
-    fn command(&self, thresholds: &str, arguments: &[&str]) -> Command {
-        let (scenario, results) = (self.scenario(thresholds), self.results());
-        patchload(&[&["run", &scenario, "--out", &results], arguments].concat())
-    }
-
-    /// The only set folder.
-    fn set(&self) -> PathBuf {
-        let sets: Vec<_> = fs::read_dir(self.results()).unwrap().map(|set| set.unwrap().path()).collect();
-        assert_eq!(sets.len(), 1, "{sets:?}");
-        sets[0].clone()
-    }
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+/// The command that runs the scenario, with these arguments.
+fn command(place: &Place, thresholds: &str, arguments: &[&str]) -> Command {
+    patchload(&[&["run", &scenario(place, thresholds), "--out", &place.results()], arguments].concat())
 }
 
 /// A cell of the row `all` of a run's `summary.csv`.
@@ -118,9 +69,9 @@ fn interrupt(child: &Child) {
 #[test]
 fn three_runs_make_a_set_whose_figures_are_those_of_its_runs() {
     let place = Place::new();
-    let output = place.command("", &["--repeat", "3", "--pause", "0s", "--truth"]).output().unwrap();
+    let output = command(&place, "", &["--repeat", "3", "--pause", "0s", "--truth"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let set = place.set();
+    let set = place.run();
     assert_eq!(names(&set), ["01", "02", "03", "set.json"]);
     let document = json(&set.join("set.json"));
     assert_eq!((&document["planned"], &document["pause_s"]), (&3.into(), &0.0.into()));
@@ -155,27 +106,27 @@ fn three_runs_make_a_set_whose_figures_are_those_of_its_runs() {
 #[test]
 fn a_set_is_rebuilt_from_its_runs() {
     let place = Place::new();
-    let output = place.command("", &["--repeat", "2", "--pause", "0s", "--quiet"]).output().unwrap();
+    let output = command(&place, "", &["--repeat", "2", "--pause", "0s", "--quiet"]).output().unwrap();
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "--quiet");
-    let path = place.set().join("set.json");
+    let path = place.run().join("set.json");
     let before = fs::read_to_string(&path).unwrap();
     // As it is left when the process is killed in the second run.
     let mut document = json(&path);
     document["runs"].as_array_mut().unwrap().pop();
     document.as_object_mut().unwrap().remove("spread");
     fs::write(&path, document.to_string()).unwrap();
-    fs::remove_file(place.set().join("02/summary.csv")).unwrap();
-    let report = patchload(&["report", place.set().to_str().unwrap()]).output().unwrap();
+    fs::remove_file(place.run().join("02/summary.csv")).unwrap();
+    let report = patchload(&["report", place.run().to_str().unwrap()]).output().unwrap();
     assert_eq!(report.status.code(), Some(0), "{report:?}");
     assert_eq!(fs::read_to_string(&path).unwrap(), before);
     assert_eq!(text(&report.stdout), text(&output.stdout));
-    assert!(cell(&place.set().join("02"), "attempts").is_some());
+    assert!(cell(&place.run().join("02"), "attempts").is_some());
 }
 
 #[test]
 fn a_signal_in_the_pause_ends_the_set_at_once_and_leaves_it_readable() {
     let place = Place::new();
-    let mut command = place.command("", &["--repeat", "2", "--pause", "1m"]);
+    let mut command = command(&place, "", &["--repeat", "2", "--pause", "1m"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_until(|| runs(&place.results()) == Some(1));
     let signalled = Instant::now();
@@ -185,21 +136,21 @@ fn a_signal_in_the_pause_ends_the_set_at_once_and_leaves_it_readable() {
     assert_eq!(output.status.code(), Some(105), "{output:?}");
     assert_eq!(last_line(&output), "stopped after run 1 of 2");
     assert!(text(&output.stdout).contains("it holds 1 of 2 runs"), "{output:?}");
-    let report = patchload(&["report", place.set().to_str().unwrap()]).output().unwrap();
+    let report = patchload(&["report", place.run().to_str().unwrap()]).output().unwrap();
     assert_eq!((report.status.code(), report.stdout), (Some(0), output.stdout));
 }
 
 #[test]
 fn a_signal_in_a_run_ends_the_set_and_keeps_that_run() {
     let place = Place::new();
-    let mut command = place.command("", &["--repeat", "3", "--pause", "0s", "-d", "1m"]);
+    let mut command = command(&place, "", &["--repeat", "3", "--pause", "0s", "-d", "1m"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     thread::sleep(Duration::from_millis(1_500));
     interrupt(&child);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(105), "{output:?}");
     assert!(last_line(&output).starts_with("run 1: warning: stopped after"), "{output:?}");
-    let document = json(&place.set().join("set.json"));
+    let document = json(&place.run().join("set.json"));
     assert_eq!((document["runs"].as_array().unwrap().len(), &document["runs"][0]["state"]), (1, &"interrupted".into()));
     assert_eq!(document["spread"], Value::Array(vec![]));
     assert!(text(&output.stdout).contains("Left out: 1 run (01), which did not reach the end."), "{output:?}");
@@ -209,7 +160,7 @@ fn a_signal_in_a_run_ends_the_set_and_keeps_that_run() {
 fn a_signal_while_a_run_drains_leaves_the_run_whole_and_ends_the_set() {
     let place = Place::new();
     let target = "[target]\nsimulator = { quota = \"none\", latency = \"5s\" }";
-    let scenario = place.scenario_on(target, "");
+    let scenario = scenario_on(&place, target, "");
     let arguments = ["run", &scenario, "--out", &place.results(), "--repeat", "2", "--pause", "1m"];
     let child = patchload(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let drains = || {
@@ -221,7 +172,7 @@ fn a_signal_while_a_run_drains_leaves_the_run_whole_and_ends_the_set() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(105), "{output:?}");
     assert_eq!(last_line(&output), "stopped after run 1 of 2");
-    assert_eq!(json(&place.set().join("set.json"))["runs"][0]["state"], "finished");
+    assert_eq!(json(&place.run().join("set.json"))["runs"][0]["state"], "finished");
 }
 
 #[test]
@@ -233,7 +184,7 @@ fn a_target_that_is_gone_ends_the_set_with_3_and_keeps_the_runs_before() {
     let token = lines.nth(1).unwrap().split(' ').next_back().unwrap().to_owned();
     let target =
         format!("[target]\nbase_url = \"{address}\"\n[target.auth]\nkind = \"bearer\"\ntokens = [\"{token}\"]");
-    let scenario = place.scenario_on(&target, "");
+    let scenario = scenario_on(&place, &target, "");
     let arguments = ["run", &scenario, "--out", &place.results(), "--repeat", "3", "--pause", "2s"];
     let child = patchload(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_until(|| runs(&place.results()) == Some(1));
@@ -243,16 +194,16 @@ fn a_target_that_is_gone_ends_the_set_with_3_and_keeps_the_runs_before() {
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(last_line(&output).starts_with("run 2: error: cannot reach the target at 127.0.0.1"), "{output:?}");
     assert!(text(&output.stdout).contains("it holds 1 of 3 runs"), "{output:?}");
-    assert_eq!(names(&place.set()), ["01", "set.json"]);
+    assert_eq!(names(&place.run()), ["01", "set.json"]);
 }
 
 #[test]
 fn a_threshold_crossed_in_a_run_exits_with_99_after_all_runs() {
     let place = Place::new();
-    let output = place.command("\"service.p50\" = \"< 1ms\"", &["--repeat", "2", "--pause", "0s"]).output().unwrap();
+    let output = command(&place, "\"service.p50\" = \"< 1ms\"", &["--repeat", "2", "--pause", "0s"]).output().unwrap();
     assert_eq!(output.status.code(), Some(99), "{output:?}");
     assert!(last_line(&output).starts_with("run 2: threshold crossed: service.p50 is 1"), "{output:?}");
-    assert_eq!(json(&place.set().join("set.json"))["runs"].as_array().unwrap().len(), 2);
+    assert_eq!(json(&place.run().join("set.json"))["runs"].as_array().unwrap().len(), 2);
 }
 
 #[test]
@@ -260,15 +211,15 @@ fn an_invalid_run_is_left_out_of_the_spread_unless_it_is_accepted() {
     let thresholds = "\"response.p99.9\" = \"< 1s\"";
     let arguments = ["--repeat", "2", "--pause", "0s", "--rate", "20/s"];
     let place = Place::new();
-    let output = place.command(thresholds, &arguments).output().unwrap();
+    let output = command(&place, thresholds, &arguments).output().unwrap();
     assert_eq!(output.status.code(), Some(6), "{output:?}");
     assert!(last_line(&output).starts_with("run 2: invalid: "), "{output:?}");
     assert!(text(&output.stdout).contains("Left out: 2 runs (01, 02)"), "{output:?}");
     let place = Place::new();
-    let output = place.command(thresholds, &[&arguments[..], &["--accept-invalid"]].concat()).output().unwrap();
+    let output = command(&place, thresholds, &[&arguments[..], &["--accept-invalid"]].concat()).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(!text(&output.stdout).contains("Left out"), "{output:?}");
-    let figures = &json(&place.set().join("set.json"))["runs"][0]["figures"];
+    let figures = &json(&place.run().join("set.json"))["runs"][0]["figures"];
     assert!(figures["response_p99_us"].is_null(), "20 samples have no p99: {figures}");
 }
 
@@ -278,7 +229,7 @@ fn a_number_of_runs_or_a_pause_that_makes_no_sense_is_a_usage_error() {
     for arguments in
         [&["--repeat", "0"][..], &["--repeat", "1001"], &["--pause", "1s"], &["--repeat", "2", "--pause", "x"]]
     {
-        let output = place.command("", arguments).output().unwrap();
+        let output = command(&place, "", arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{output:?}");
     }
     assert!(!Path::new(&place.results()).exists(), "a folder was made");
