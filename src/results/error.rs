@@ -75,6 +75,11 @@ impl Error {
         |reason| Self::Write { path: path.to_owned(), reason }
     }
 
+    /// Whether it was not written because this process or the machine has too many files open.
+    pub(super) fn is_for_want_of_descriptors(&self) -> bool {
+        matches!(self, Self::Write { reason, .. } if lacks_descriptors(reason))
+    }
+
     pub(super) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
         |reason| Self::Read { path: path.to_owned(), reason }
     }
@@ -93,10 +98,14 @@ fn remedy(reason: &io::Error) -> &'static str {
             "a part of the path is a file; choose another folder"
         }
         io::ErrorKind::NotFound => "choose a folder that can be there, and leave it in place while the run goes on",
-        // EMFILE and ENFILE have no kind of their own.
-        _ if matches!(reason.raw_os_error(), Some(23 | 24)) => "raise `ulimit -n`, or use shared connections",
+        _ if lacks_descriptors(reason) => "raise `ulimit -n`, or use shared connections",
         _ => "check the disk and the path, or choose another folder",
     }
+}
+
+/// EMFILE and ENFILE have no kind of their own.
+fn lacks_descriptors(reason: &io::Error) -> bool {
+    matches!(reason.raw_os_error(), Some(23 | 24))
 }
 
 fn at_line(line: Option<u64>) -> String {

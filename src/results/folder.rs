@@ -59,12 +59,18 @@ impl Folder {
     /// Writes one closed second; `totals` holds it already. Seconds come in ascending order.
     ///
     /// # Errors
-    /// When a file cannot be written. What could not be appended is kept and written before the next second.
+    /// When a file cannot be written. What could not be appended is kept and written before the next second. That no
+    /// file can be opened for want of descriptors is no error: it passes.
     pub fn second(&mut self, second: &Second, totals: &Totals) -> Result<(), Error> {
         self.log.push(&log::lines(&self.header, second));
         self.timeline.push(&tables::timeline_row(&self.header, second));
         self.append()?;
-        self.rewrite(State::Running, &[], totals)
+        match self.rewrite(State::Running, &[], totals) {
+            // Connections have taken all descriptors. What is open already is written; the rest is as it was a second
+            // before, and is written whole at the latest by `finish`, when the connections are closed.
+            Err(error) if error.is_for_want_of_descriptors() => Ok(()),
+            result => result,
+        }
     }
 
     /// Takes on what was judged of the run, to be written with the last word on it.
