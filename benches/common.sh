@@ -9,14 +9,15 @@ debian() {
 median() { sort -n "$1" | awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)] }'; }
 
 # serve PROGRAM PLACE: starts a simulator on core 1 that refuses nothing and answers at once. $simulator is its
-# process, TARGET and TOKEN say how to use it, and its 400 participants stand in PLACE/participants.csv.
+# process, TARGET and TOKEN say how to use it, and its 400 participants stand in PLACE/participants.csv. It remembers the
+# latest TRUTH requests, 100,000 unless told.
 serve() {
-  cat >"$2/simulator.toml" <<'TOML'
+  cat >"$2/simulator.toml" <<TOML
 conversations = 200
 quota = "none"
 latency = { median = "0s", p99 = "0s" }
 visible_after = "0s"
-truth = 100000
+truth = ${TRUTH:-100000}
 TOML
   taskset -c 1 "$1" sim --config "$2/simulator.toml" --port 0 --data "$2/participants.csv" >"$2/simulator.txt" &
   simulator=$!
