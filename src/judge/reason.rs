@@ -43,8 +43,8 @@ const LAG_MATTERS_US: u64 = 1_000;
 /// From this lag on it may spoil a run.
 const LAG_SPOILS_US: u64 = 5_000;
 
-/// Above this share of the response, lag is a reason. Twenty undisturbed runs of 5 s on a shared machine with two cores had
-/// up to 17 % (8.6 ms of 50 ms): one pause of the machine makes 1 % of so short a run late.
+/// Above this share of the response, lag is a reason. Of forty undisturbed runs of 5 s on a virtual machine with two
+/// cores, three were between 10 % and 20 %, and four above: pauses of both cores at once, of 10 ms to 50 ms in 5 s.
 const LAG_SUSPECT: f64 = 0.2;
 
 /// Above this share of the response, lag spoils the run.
