@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
 use super::log::Due;
-use super::source::{Arriving, Found, Steps};
+use super::source::{Announced, Arriving, Found, Steps};
 use super::user;
 use super::worker::Worker;
 use crate::http::Transport;
@@ -15,6 +15,9 @@ use crate::units::{Duration, Timer};
 
 /// How often the event loop is asked how late it is.
 const LOOK_AT_LOOP: Duration = Duration::from_millis(50);
+
+/// An operation that is announced later than this is late: a timer of an undisturbed machine is not.
+const LATE: Duration = Duration::from_millis(1);
 
 /// Runs the users until the schedule ends or `stop` says so, lets what is in flight finish within `load.drain`, and hands
 /// over the last of the record.
@@ -78,6 +81,7 @@ async fn perform_all<T: Timer, X: Transport + 'static>(
             let arrive = async {
                 announce(worker, schedule, most).await;
                 worker.timer.sleep_until(schedule.arrivals.length()).await;
+                worker.backlog.complete(most);
                 worker.backlog.handed_out().await;
             };
             let welcome = async {
@@ -86,7 +90,7 @@ async fn perform_all<T: Timer, X: Transport + 'static>(
                     tokio::select! {
                         wanted = worker.backlog.wanted(made) => {
                             for _ in made..wanted {
-                                crew.spawn_local(user::live(worker.clone(), Arriving(worker.clone()), open.clone()));
+                                crew.spawn_local(user::live(worker.clone(), Arriving::new(worker.clone()), open.clone()));
                             }
                             made = wanted;
                         }
@@ -113,9 +117,10 @@ async fn announce<T: Timer>(worker: &Worker<T>, open: &Open, most: usize) {
         worker.timer.sleep_until(due).await;
         // Gives way now and then, also where operations are due faster than this loop takes them.
         tokio::task::coop::consume_budget().await;
-        let wanted = Due { variant: operation.variant, at: due };
-        worker.log.due(worker.timer.now(), wanted);
-        if worker.backlog.push(operation, due, most) == Found::Nobody {
+        let (now, wanted) = (worker.timer.now(), Due { variant: operation.variant, at: due });
+        worker.log.due(now, wanted);
+        let announced = if now > due + LATE { Announced::Late } else { Announced::Punctually };
+        if worker.backlog.push(operation, due, announced, most) == Found::Nobody {
             worker.log.delayed(wanted);
         }
     }

@@ -87,25 +87,36 @@ impl Waiting {
 /// Who there was for an operation when it was due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
-    /// Somebody who had nothing to do.
-    Idle,
-    /// Somebody new.
-    New,
+    /// Somebody, or there might have been if we had not been late.
+    Somebody,
     /// Nobody, and no more were allowed.
     Nobody,
+}
+
+/// Whether an operation is announced when it is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Announced {
+    /// It is.
+    Punctually,
+    /// The machine held us up.
+    Late,
 }
 
 /// The open model: operations that are due and have no user yet, in their order.
 ///
 /// All of it belongs to the worker's thread. Its length is bounded by the schedule: what is due is never dropped.
+///
+/// A user is made when an operation finds none free, but not for one that is announced late: after a pause of the machine
+/// there would be a user, and a connection to open, for each operation of the pause, though the few that were enough
+/// before it soon have caught up. If they do not, each operation that is punctual again brings one more.
 #[derive(Default)]
 pub(super) struct Backlog {
     waiting: RefCell<VecDeque<Waiting>>,
-    /// Of them, those that a user is on its way to.
-    handing: Cell<usize>,
-    /// Users that wait for an operation.
+    /// Users that wait for an operation and were told of none.
     idle: Cell<usize>,
-    /// Users that there are.
+    /// Users that are on their way to an operation: told of one, or made for one.
+    coming: Cell<usize>,
+    /// Users that there are, those to be made included.
     users: Cell<usize>,
     closed: Cell<bool>,
     /// Wakes a user that waits for an operation.
@@ -116,21 +127,31 @@ pub(super) struct Backlog {
 
 impl Backlog {
     /// Adds an operation that is due. While fewer than `most` users are there, one is asked for where none is free.
-    pub(super) fn push(&self, operation: Operation, due: Duration, most: usize) -> Found {
-        let mut waiting = self.waiting.borrow_mut();
-        let found = if waiting.len() < self.idle.get() {
+    pub(super) fn push(&self, operation: Operation, due: Duration, announced: Announced, most: usize) -> Found {
+        let found = if self.idle.get() == 0 && self.users.get() >= most { Found::Nobody } else { Found::Somebody };
+        self.waiting.borrow_mut().push_back(Waiting { operation, due, found });
+        if self.idle.get() > 0 {
+            self.idle.set(self.idle.get() - 1);
+            self.coming.set(self.coming.get() + 1);
             self.operation.notify_one();
-            Found::Idle
-        } else if self.users.get() < most {
-            self.users.set(self.users.get() + 1);
-            self.shortage.notify_one();
-            Found::New
-        } else {
-            Found::Nobody
-        };
-        waiting.push_back(Waiting { operation, due, found });
-        self.handing.set(self.handing.get() + usize::from(found != Found::Nobody));
+        } else if announced == Announced::Punctually {
+            self.make_users(1, most);
+        }
         found
+    }
+
+    /// Asks for a user for each operation that nobody is coming to, as far as `most` allows: nothing more will be due.
+    pub(super) fn complete(&self, most: usize) {
+        self.make_users(usize::MAX, most);
+    }
+
+    /// Asks for so many users, but for no more than there are operations that nobody is coming to.
+    fn make_users(&self, wanted: usize, most: usize) {
+        let short = self.waiting.borrow().len().saturating_sub(self.coming.get());
+        let made = wanted.min(short).min(most.saturating_sub(self.users.get()));
+        self.users.set(self.users.get() + made);
+        self.coming.set(self.coming.get() + made);
+        self.shortage.notify_one();
     }
 
     /// Waits until more users than `made` are wanted; how many there should be.
@@ -141,9 +162,9 @@ impl Backlog {
         self.users.get()
     }
 
-    /// Waits until every operation that a user is on its way to has been taken.
+    /// Waits until every user that is on its way to an operation has come.
     pub(super) async fn handed_out(&self) {
-        while self.handing.get() > 0 {
+        while self.coming.get() > 0 {
             tokio::task::yield_now().await;
         }
     }
@@ -155,32 +176,47 @@ impl Backlog {
         self.waiting.take()
     }
 
-    /// The next operation; `None` once it is closed.
-    async fn pop(&self) -> Option<Waiting> {
+    /// The next operation, for a user that may be on its way to one; `None` once there is none any more.
+    async fn pop(&self, mut is_coming: bool) -> Option<Waiting> {
         loop {
             if self.closed.get() {
                 return None;
             }
+            if is_coming {
+                self.coming.set(self.coming.get() - 1);
+            }
+            // Also a user that has just finished its operation takes the next one; who was coming to it waits for another.
             if let Some(next) = self.waiting.borrow_mut().pop_front() {
-                self.handing.set(self.handing.get() - usize::from(next.found != Found::Nobody));
                 return Some(next);
             }
             self.idle.set(self.idle.get() + 1);
             self.operation.notified().await;
-            self.idle.set(self.idle.get() - 1);
+            is_coming = true;
         }
     }
 }
 
 /// The open model, as a user sees it.
-pub(super) struct Arriving<T: Timer>(pub(super) Rc<Worker<T>>);
+pub(super) struct Arriving<T: Timer> {
+    worker: Rc<Worker<T>>,
+    /// It was made for an operation and has not come to one yet.
+    is_new: bool,
+}
+
+impl<T: Timer> Arriving<T> {
+    /// What a user that was just made takes its operations from.
+    pub(super) fn new(worker: Rc<Worker<T>>) -> Self {
+        Self { worker, is_new: true }
+    }
+}
 
 impl<T: Timer> Source for Arriving<T> {
     async fn next(&mut self) -> Option<Job> {
         tokio::task::coop::consume_budget().await;
-        let Waiting { operation, due, found } = self.0.backlog.pop().await?;
-        // What found a user at once and is late all the same is late by our own doing.
-        let taken = if found == Found::Nobody { self.0.timer.now().max(due) } else { due };
+        let is_new = std::mem::take(&mut self.is_new);
+        let Waiting { operation, due, found } = self.worker.backlog.pop(is_new).await?;
+        // What could have had a user at once and is late all the same is late by our own doing.
+        let taken = if found == Found::Nobody { self.worker.timer.now().max(due) } else { due };
         Some(Job { operation, due, taken })
     }
 

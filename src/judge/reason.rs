@@ -43,9 +43,8 @@ const LAG_MATTERS_US: u64 = 1_000;
 /// From this lag on it may spoil a run.
 const LAG_SPOILS_US: u64 = 5_000;
 
-/// Above this share of the response, lag is a reason. Of forty undisturbed runs of 5 s on a virtual machine with two
-/// cores, three were between 10 % and 20 %, and four above: pauses of both cores at once, of 10 ms to 50 ms in 5 s.
-const LAG_SUSPECT: f64 = 0.2;
+/// Above this share of the response, lag is a reason.
+const LAG_SUSPECT: f64 = 0.1;
 
 /// Above this share of the response, lag spoils the run.
 const LAG_INVALID: f64 = 0.5;
@@ -94,7 +93,7 @@ const SIMULATOR_SUSPECT: f64 = 0.8;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Reason {
-    /// Requests were sent late by ourselves. Suspect where the lag is 1 ms or more and above 20 % of the response, invalid
+    /// Requests were sent late by ourselves. Suspect where the lag is 1 ms or more and above 10 % of the response, invalid
     /// where it is 5 ms or more and above 50 %.
     Lag {
         /// The 99th percentile of lag, in microseconds.
