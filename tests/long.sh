@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The third tier of tests: memory, cost and punctuality over minutes, on a machine with two cores and nothing else to do.
 # Prints a line per figure and fails when one is out of bounds. Needs bash, awk and taskset, and installs wrk and nginx
-# from Debian where they are missing; takes about 18 minutes.
+# from Debian where they are missing; takes about 20 minutes.
 set -euo pipefail
 ulimit -n "$(ulimit -Hn)"
 cd "$(dirname "$0")/.."
@@ -146,6 +146,10 @@ judge "CPU per PATCH of the simulator" "$(awk '/^medians/ { is_median = 1 } is_m
 
 ROUNDS=${ROUNDS:-7} cargo bench --quiet --bench attempt | tee "$place/attempt.txt"
 judge "CPU per PATCH against bare reqwest" "$(awk '/^medians.* closed/ { print $NF }' "$place/attempt.txt")" 1.25 times
+
+cargo test --release --quiet --test open -- --ignored --nocapture >"$place/stall.txt" 2>&1 && missed=0 || missed=1
+grep '^p50' "$place/stall.txt" || cat "$place/stall.txt"
+judge "stalls are felt as theory says: claims that failed" "$missed" 0 ""
 
 for round in 1 2 3; do
   cargo test --release --quiet --test limit >"$place/limit.txt" 2>&1 && missed=0 || { missed=1; cat "$place/limit.txt"; }
