@@ -10,6 +10,7 @@ mod lanes;
 mod limiter;
 mod log;
 mod observed;
+mod pause;
 mod placement;
 mod shift;
 mod source;
@@ -157,7 +158,7 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
         tokio::select! {
             part = crew.parts.recv() => match part {
                 Some(part) => {
-                    observed.add(part.worker, &part.seen);
+                    observed.add(part.worker, part.second, &part.seen);
                     crew.take(part, &mut collector);
                 }
                 None => break,
@@ -322,7 +323,8 @@ impl Bench {
             let log = Log::new(scenario.variants.len(), scenario.load.main, outlet);
             let users: Vec<u32> = placement.users_of(&scenario, index).collect();
             let worker = Worker::new(scenario, clock.clone(), view.clone(), log, (placement, index));
-            tokio::time::sleep_until(start.into()).await;
+            // Nothing else is to be done here yet, and this sleep is far more punctual than the runtime's.
+            thread::sleep(start.saturating_duration_since(Instant::now()));
             let mut following = JoinSet::new();
             following.spawn_local(async move { view.follow(tokens).await });
             tokio::select! {

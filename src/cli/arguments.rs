@@ -11,7 +11,8 @@ use super::ending::Invalid;
 use crate::scenario::Overrides;
 use crate::units::{Rate, parse_duration};
 
-/// The pause between two runs where nobody asks for another: time for sockets to close and a server to settle.
+/// The pause between two runs where nobody asks for another: time for a server to settle. The ports of a run with a
+/// connection per request stay taken for longer.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Load-tests and profiles the rate limits of APIs whose attributes are changed by PATCH

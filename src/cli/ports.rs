@@ -63,28 +63,31 @@ impl Ports {
         self.shortage(match load.connections {
             Connections::Shared => return None,
             Connections::PerUser => users,
-            Connections::PerRequest => users.saturating_add(self.kept(most_requests?, load.length())),
+            Connections::PerRequest => users.saturating_add(self.kept(most_requests?, load.length(), load.length())),
         })
     }
 
     /// What a run of this load needed, where that was more than there is.
     pub(super) fn shortage_seen(self, load: &Load, totals: &Totals) -> Option<Demand> {
-        let elapsed = Duration::try_from_secs_f64(totals.main_s).unwrap_or_default();
+        let [main, elapsed] =
+            [totals.main_s, totals.elapsed_s].map(|s| Duration::try_from_secs_f64(s).unwrap_or_default());
         let attempts = totals.variants.iter().map(|variant| variant.counts.attempts()).sum();
         self.shortage(match (load.connections, &load.schedule) {
             // In the open model users are made as they are wanted: nobody counted them.
             (Connections::Shared, _) | (Connections::PerUser, Schedule::Arrivals(_)) => return None,
             (Connections::PerUser, Schedule::Users(_)) => u64::from(load.max_users()),
-            (Connections::PerRequest, _) => self.kept(attempts, elapsed),
+            (Connections::PerRequest, _) => self.kept(attempts, main, elapsed),
         })
     }
 
-    /// The ports that so many connections keep at once, made evenly within `time`. Where a schedule has peaks it is more.
-    fn kept(self, connections: u64, time: Duration) -> u64 {
-        if time <= self.kept_for {
+    /// The ports that connections keep at once, made for `whole` at the even rate that so many were made in `part` of it.
+    /// Where a schedule has peaks it is more.
+    fn kept(self, connections: u64, part: Duration, whole: Duration) -> u64 {
+        let kept_for = self.kept_for.min(whole);
+        if part.is_zero() || kept_for == part {
             return connections;
         }
-        let kept = (u128::from(connections) * self.kept_for.as_nanos()).div_ceil(time.as_nanos());
+        let kept = (u128::from(connections) * kept_for.as_nanos()).div_ceil(part.as_nanos());
         u64::try_from(kept).unwrap_or(u64::MAX)
     }
 
@@ -143,7 +146,7 @@ mod tests {
 
     /// What is counted of a run with so many attempts.
     fn totals(attempts: u64, main_s: f64) -> Totals {
-        let mut totals = Totals { main_s, ..Totals::new(1) };
+        let mut totals = Totals { main_s, elapsed_s: main_s, ..Totals::new(1) };
         totals.variants[0].counts.outcomes[0] = attempts;
         totals
     }
@@ -180,6 +183,9 @@ mod tests {
         assert_eq!(ports.shortage_seen(&load, &totals(28_233, 59.0)), shortage);
         assert_eq!(ports.shortage_seen(&load, &totals(28_233, 61.0)), None);
         assert_eq!(ports.shortage_seen(&load, &totals(0, 0.0)), None);
+        // A sixth of them is seen in the main phase, and as many were made in each other sixth.
+        let after_warm_up = Totals { elapsed_s: 60.0, ..totals(6_000, 10.0) };
+        assert_eq!(ports.shortage_seen(&load, &after_warm_up), Some(Demand { needed: 36_000, available: 28_232 }));
     }
 
     #[test]
@@ -197,7 +203,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_more_ports_are_kept_than_connections_were_made(made: u64, nanos: u64) {
-            let kept = usual(Place::Elsewhere).kept(made, Duration::from_nanos(nanos));
+            let time = Duration::from_nanos(nanos);
+            let kept = usual(Place::Elsewhere).kept(made, time, time);
             prop_assert!(kept <= made && (kept > 0 || made == 0));
         }
     }

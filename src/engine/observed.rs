@@ -32,6 +32,7 @@ pub(super) struct Seen {
 
 /// What all workers saw.
 pub(super) struct Observed {
+    main: Window,
     workers: Vec<(Duration, Duration)>,
     delayed: u64,
     loop_delay: Histogram<u64>,
@@ -46,6 +47,7 @@ impl Observed {
     /// Nothing is seen yet of so many workers.
     pub(super) fn new(scenario: &Scenario, workers: usize) -> Self {
         Self {
+            main: scenario.load.main,
             workers: vec![(Duration::ZERO, Duration::ZERO); workers],
             delayed: 0,
             loop_delay: new_histogram(),
@@ -55,11 +57,14 @@ impl Observed {
         }
     }
 
-    /// Adds what a worker saw.
-    pub(super) fn add(&mut self, worker: usize, seen: &Seen) {
+    /// Adds what a worker saw up to the end of a second. How it fared counts in the main phase alone, as the figures do.
+    pub(super) fn add(&mut self, worker: usize, second: u64, seen: &Seen) {
+        self.delayed += seen.delayed;
+        if !self.main.contains(Duration::from_secs(second)) {
+            return;
+        }
         let (ran, waited) = &mut self.workers[worker];
         (*ran, *waited) = (ran.saturating_add(seen.ran), waited.saturating_add(seen.waited));
-        self.delayed += seen.delayed;
         for delay in &seen.loop_delays {
             self.loop_delay.saturating_record(micros(*delay));
         }
@@ -67,7 +72,8 @@ impl Observed {
 
     /// Looks at a closed second.
     pub(super) fn second(&mut self, second: &Second) {
-        if !self.is_steady || second.phase != Phase::Main || Duration::from_secs(second.second) < SETTLED {
+        let is_settled = second.phase == Phase::Main && Duration::from_secs(second.second) >= SETTLED;
+        if !self.is_steady || !is_settled || !second.is_whole() {
             return;
         }
         let mut response = new_histogram::<u64>();
@@ -98,7 +104,7 @@ impl Observed {
             core_time: waited_longest.filter(|(ran, _)| !ran.is_zero()).map(|(ran, waited)| CoreTime {
                 ran: *ran,
                 waited: *waited,
-                elapsed: Duration::try_from_secs_f64(totals.elapsed_s).unwrap_or_default(),
+                elapsed: Duration::try_from_secs_f64(totals.main_s).unwrap_or_default(),
             }),
             steal: self.stolen_before.zip(steal()).and_then(|(before, after)| share_of(before, after)),
             event_loop_delay_p99: quantile(&self.loop_delay, 99.0).map(Duration::from_micros),

@@ -6,7 +6,8 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
 use super::log::Due;
-use super::source::{Announced, Arriving, Found, Steps};
+use super::pause::Pause;
+use super::source::{Arriving, Found, Steps};
 use super::user;
 use super::worker::Worker;
 use crate::http::Transport;
@@ -15,9 +16,6 @@ use crate::units::{Duration, Timer};
 
 /// How often the event loop is asked how late it is.
 const LOOK_AT_LOOP: Duration = Duration::from_millis(50);
-
-/// An operation that is announced later than this is late: a timer of an undisturbed machine is not.
-const LATE: Duration = Duration::from_millis(1);
 
 /// Runs the users until the schedule ends or `stop` says so, lets what is in flight finish within `load.drain`, and hands
 /// over the last of the record.
@@ -109,6 +107,7 @@ async fn perform_all<T: Timer, X: Transport + 'static>(
 /// Puts each operation into the backlog when it is due.
 async fn announce<T: Timer>(worker: &Worker<T>, open: &Open, most: usize) {
     let scenario = &worker.scenario;
+    let mut pause = Pause::default();
     for (number, due) in open.arrivals.cursor() {
         if !worker.is_mine(scenario.user_of(number)) {
             continue;
@@ -119,8 +118,7 @@ async fn announce<T: Timer>(worker: &Worker<T>, open: &Open, most: usize) {
         tokio::task::coop::consume_budget().await;
         let (now, wanted) = (worker.timer.now(), Due { variant: operation.variant, at: due });
         worker.log.due(now, wanted);
-        let announced = if now > due + LATE { Announced::Late } else { Announced::Punctually };
-        if worker.backlog.push(operation, due, announced, most) == Found::Nobody {
+        if worker.backlog.push(operation, due, pause.hiring(due, now), most) == Found::Nobody {
             worker.log.delayed(wanted);
         }
     }

@@ -87,28 +87,25 @@ impl Waiting {
 /// Who there was for an operation when it was due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
-    /// Somebody, or there might have been if we had not been late.
+    /// Somebody, or there might have been if this machine had not held it up: that wait is our own lateness.
     Somebody,
     /// Nobody, and no more were allowed.
     Nobody,
 }
 
-/// Whether an operation is announced when it is due.
+/// Whether an operation that finds no user free may have a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Announced {
-    /// It is.
-    Punctually,
-    /// The machine held us up.
-    Late,
+pub(super) enum Hiring {
+    /// It may.
+    Open,
+    /// It waits for the users that there are, because this machine held it up: see [`Pause`](super::pause::Pause).
+    Held,
 }
 
 /// The open model: operations that are due and have no user yet, in their order.
 ///
 /// All of it belongs to the worker's thread. Its length is bounded by the schedule: what is due is never dropped.
-///
-/// A user is made when an operation finds none free, but not for one that is announced late: after a pause of the machine
-/// there would be a user, and a connection to open, for each operation of the pause, though the few that were enough
-/// before it soon have caught up. If they do not, each operation that is punctual again brings one more.
+/// A user is made when an operation finds none free and hiring is open; the first one always.
 #[derive(Default)]
 pub(super) struct Backlog {
     waiting: RefCell<VecDeque<Waiting>>,
@@ -127,14 +124,15 @@ pub(super) struct Backlog {
 
 impl Backlog {
     /// Adds an operation that is due. While fewer than `most` users are there, one is asked for where none is free.
-    pub(super) fn push(&self, operation: Operation, due: Duration, announced: Announced, most: usize) -> Found {
-        let found = if self.idle.get() == 0 && self.users.get() >= most { Found::Nobody } else { Found::Somebody };
+    pub(super) fn push(&self, operation: Operation, due: Duration, hiring: Hiring, most: usize) -> Found {
+        let is_full = self.idle.get() == 0 && self.users.get() >= most;
+        let found = if is_full && hiring == Hiring::Open { Found::Nobody } else { Found::Somebody };
         self.waiting.borrow_mut().push_back(Waiting { operation, due, found });
         if self.idle.get() > 0 {
             self.idle.set(self.idle.get() - 1);
             self.coming.set(self.coming.get() + 1);
             self.operation.notify_one();
-        } else if announced == Announced::Punctually {
+        } else if hiring == Hiring::Open || self.users.get() == 0 {
             self.make_users(1, most);
         }
         found
@@ -221,4 +219,54 @@ impl<T: Timer> Source for Arriving<T> {
     }
 
     fn done(&mut self, _: &Job, _: Duration) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(backlog: &Backlog, hiring: Hiring) -> Found {
+        let operation = Operation { user: 0, step: 0, number: 0, variant: 0, row: 0 };
+        backlog.push(operation, Duration::ZERO, hiring, 3)
+    }
+
+    #[test]
+    fn a_user_is_made_for_what_finds_none_but_for_what_a_pause_held_up_only_the_first() {
+        let backlog = Backlog::default();
+        for (hiring, users) in [(Hiring::Held, 1), (Hiring::Held, 1), (Hiring::Open, 2), (Hiring::Held, 2)] {
+            assert_eq!((push(&backlog, hiring), backlog.users.get()), (Found::Somebody, users));
+        }
+        backlog.complete(3);
+        assert_eq!(backlog.users.get(), 3);
+        assert_eq!(push(&backlog, Hiring::Open), Found::Nobody);
+        assert_eq!(push(&backlog, Hiring::Held), Found::Somebody, "the bound on users is not to blame");
+        assert_eq!(backlog.users.get(), 3);
+    }
+
+    #[tokio::test]
+    async fn who_comes_to_an_operation_that_another_user_took_waits_for_the_next_one() {
+        let backlog = Rc::new(Backlog::default());
+        push(&backlog, Hiring::Open);
+        assert!(backlog.pop(false).await.is_some(), "taken by a user that was just done with another one");
+        let local = tokio::task::LocalSet::new();
+        let waits = {
+            local.spawn_local({
+                let backlog = backlog.clone();
+                async move { backlog.pop(true).await.is_some() }
+            })
+        };
+        local.run_until(backlog.handed_out()).await;
+        assert_eq!((backlog.idle.get(), backlog.users.get()), (1, 1));
+        push(&backlog, Hiring::Held);
+        assert!(local.run_until(waits).await.unwrap(), "told of it although it is late, because it has nothing to do");
+        assert_eq!((backlog.idle.get(), backlog.coming.get(), backlog.users.get()), (0, 0, 1));
+    }
+
+    #[tokio::test]
+    async fn nobody_gets_anything_once_it_is_closed_and_what_waits_is_handed_back() {
+        let backlog = Backlog::default();
+        push(&backlog, Hiring::Held);
+        assert_eq!(backlog.close().len(), 1);
+        assert!(backlog.pop(false).await.is_none());
+    }
 }

@@ -30,7 +30,8 @@ impl fmt::Display for Abort {
 /// of that stretch merged has enough samples to speak of the metric; if it has not, the stretch goes on until it has. So
 /// one bad second never stops a run, however many of the window's samples are its own, and a low rate does not keep a
 /// bad run alive. A second in which nothing was measured neither ends a stretch nor completes it. Counts are those since
-/// the start: they cross their bound once. Only seconds of the main phase are looked at. T is rounded up to whole
+/// the start: they cross their bound once. Only seconds of the main phase are looked at in which
+/// nothing of another phase was done: beside slow answers of the warm-up there are only the quick ones of main. T is rounded up to whole
 /// seconds.
 ///
 /// The memory is one merged histogram for each such threshold, however long T is.
@@ -63,7 +64,7 @@ impl Watch {
 
     /// Takes the next closed second, and says whether the run is to be stopped: the first such threshold of the scenario.
     pub fn second(&mut self, second: &Second) -> Option<Abort> {
-        if second.phase != Phase::Main {
+        if second.phase != Phase::Main || !second.is_whole() {
             return None;
         }
         // Each threshold must see the second, also behind one that stops the run.

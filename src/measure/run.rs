@@ -103,6 +103,14 @@ pub struct Second {
     pub cpu_share: f64,
 }
 
+impl Second {
+    /// Whether all that was done in it was due in the main phase.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.interval.aside.counts.attempts() == 0
+    }
+}
+
 /// The sum of all seconds of one variant.
 #[derive(Debug, Clone, Default)]
 pub struct VariantTotals {

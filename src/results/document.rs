@@ -51,7 +51,8 @@ pub(super) struct Said<'a> {
 struct Sums {
     seconds: u64,
     elapsed_s: f64,
-    main_s: f64,
+    /// Missing in folders of before there was a warm-up: all of the schedule was main.
+    main_s: Option<f64>,
     blocks: Blocks,
     variants: Vec<VariantSums>,
     failures: Vec<FailureRow>,
@@ -94,7 +95,7 @@ pub(super) fn write(said: Said<'_>, totals: &Totals) -> Vec<u8> {
         totals: Sums {
             seconds: totals.seconds,
             elapsed_s: totals.elapsed_s,
-            main_s: totals.main_s,
+            main_s: Some(totals.main_s),
             blocks: totals.blocks,
             variants: variants
                 .map(|(name, variant)| VariantSums {
@@ -152,7 +153,7 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<(Run, Option<Judgement>)
         failures: failures(sums.failures),
         seconds: sums.seconds,
         elapsed_s: sums.elapsed_s,
-        main_s: sums.main_s,
+        main_s: sums.main_s.unwrap_or(sums.elapsed_s),
     };
     let reasons = document.reasons.into_iter().map(|row| row.reason).collect();
     let thresholds = document.thresholds;

@@ -73,7 +73,7 @@ impl Figures {
     #[must_use]
     pub fn of(run: &Run) -> Self {
         let all = run.totals.all();
-        let rates = Rates::of(&all, run.totals.elapsed_s);
+        let rates = Rates::of(&all, run.totals.main_s);
         let figure = |figure: Figure| match figure {
             Figure::AchievedPerS => rates.achieved_per_s,
             Figure::FailureRate => rates.failure.map(|failure| failure.share),

@@ -53,10 +53,10 @@ pub(super) fn load(root: &Table<'_>, timeout: Option<Duration>, overrides: &Over
     for field in foreign.iter().filter_map(|key| table.field(key)) {
         field.mistake("does not go with the model; remove it, or change `model`");
     }
-    let schedule = schedule?;
+    let main = window(&table, schedule.as_ref().map(Schedule::length));
     Some(Load {
-        main: window(&table, schedule.length())?,
-        schedule,
+        main: main?,
+        schedule: schedule?,
         connections: connections.unwrap_or(Connections::PerUser),
         // An attempt that starts at the very end may take its whole timeout.
         drain: drain.unwrap_or(timeout? + Duration::from_secs(1)),
@@ -64,10 +64,12 @@ pub(super) fn load(root: &Table<'_>, timeout: Option<Duration>, overrides: &Over
 }
 
 /// What the warm-up and the cool-down leave of the schedule.
-fn window(table: &Table<'_>, length: Duration) -> Option<Window> {
+fn window(table: &Table<'_>, length: Option<Duration>) -> Option<Window> {
     let [warmup, cooldown] = ["warmup", "cooldown"].map(|key| table.field(key));
     let time = |field: &Option<Field<'_>>| field.as_ref().map_or(Some(Duration::ZERO), Field::duration);
-    let (from, after) = (time(&warmup)?, time(&cooldown)?);
+    // Both are read before anything is given up, so that every mistake is told.
+    let (from, after) = (time(&warmup), time(&cooldown));
+    let (from, after, length) = (from?, after?, length?);
     if from.saturating_add(after) < length {
         return Some(Window { from, to: length.saturating_sub(after) });
     }
