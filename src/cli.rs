@@ -10,6 +10,7 @@ mod repeat;
 mod report;
 mod run;
 mod screen;
+mod seats;
 mod session;
 mod signals;
 mod sim;

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::arguments::{CheckArguments, ScenarioArguments};
 use super::exit::{Exit, Failure};
-use super::run::{Seats, environment};
+use super::run::environment;
+use super::seats::Seats;
 use super::{put, say};
 use crate::engine::Placement;
 use crate::scenario::{File, Scenario, curl};

@@ -1,11 +1,10 @@
 //! `patchload run`: from a scenario to a run folder, or to a set of them.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
 use super::arguments::{RunArguments, ScenarioArguments};
 use super::exit::{Exit, Failure};
+use super::seats::Seats;
 use super::session::Session;
 use super::{put, repeat, say};
 use crate::engine::Placement;
@@ -22,25 +21,6 @@ pub(super) fn environment(name: &str) -> Option<String> {
 /// Reads the scenario that the arguments name, with what they change in it.
 fn load(arguments: &ScenarioArguments) -> Result<Scenario, Failure> {
     Ok(Scenario::load(&arguments.scenario, &environment, &arguments.overrides())?)
-}
-
-/// How many threads send, and how many the embedded simulator has.
-pub(super) struct Seats {
-    pub(super) workers: NonZeroUsize,
-    pub(super) simulator: usize,
-}
-
-impl Seats {
-    /// A quarter of the cores, at least one, goes to the embedded simulator, the rest to workers.
-    pub(super) fn new(scenario: &Scenario, workers: Option<NonZeroUsize>) -> Self {
-        let cores = available_parallelism().map_or(1, NonZeroUsize::get);
-        let simulator = match scenario.target.endpoint {
-            Endpoint::Simulator(_) => (cores / 4).max(1),
-            Endpoint::Url(_) => 0,
-        };
-        let rest = NonZeroUsize::new(cores.saturating_sub(simulator)).unwrap_or(NonZeroUsize::MIN);
-        Self { workers: workers.unwrap_or(rest), simulator }
-    }
 }
 
 /// Runs a scenario once or several times, writes its reports and prints its summary.
