@@ -12,6 +12,7 @@ mod log;
 mod observed;
 mod pause;
 mod placement;
+mod renewals;
 mod shift;
 mod source;
 mod tokens;
@@ -33,7 +34,7 @@ pub use clock::{PausableClock, RunClock};
 pub use lanes::{Lane, Lanes, Permit, Turn};
 pub use limiter::Limiter;
 pub use placement::Placement;
-pub use tokens::TokenKeeper;
+pub use tokens::{PutOff, TokenKeeper};
 
 use crate::http::{ClientError, Clients, Transport};
 use crate::judge::{self, Abort, Evidence, Watch};
@@ -44,7 +45,7 @@ use collector::Collector;
 use log::{Log, Outlet, Part};
 use observed::Observed;
 use shift::work;
-use tokens::{RenewalFailures, Snapshot, TokenView};
+use tokens::{Subscription, TokenView, Told};
 use worker::Worker;
 
 /// Parts that a worker may have under way to the collector: one for the second that ends, one for a collector that is a
@@ -171,6 +172,7 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
         }
         while let Some(second) = collector.close(crew.clock.now()) {
             observed.second(&second);
+            collector.note_logins(crew.told.borrow().logins);
             on_second(&second, collector.totals());
             if let Some(reached) = watch_thresholds.second(&second).filter(|_| abort.is_none() && !stop.is_requested())
             {
@@ -184,15 +186,16 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
         }
     }
     collector.end_at(crew.clock.now());
+    let Told { logins, last_error } = crew.told.borrow().clone();
+    collector.note_logins(logins);
     while let Some(second) = collector.close_rest() {
         on_second(&second, collector.totals());
     }
-    let (failed, last_error) = crew.renewal_failures.borrow().clone();
     crew.join()?;
     let totals = collector.into_totals();
     let died = !warnings.is_empty();
-    if failed > 0 {
-        warnings.insert(0, Warning::RenewalsFailed { count: failed, last_error });
+    if logins.failed > 0 {
+        warnings.insert(0, Warning::RenewalsFailed { count: logins.failed, last_error });
     }
     if !died && abort.is_none() && stop.is_requested() && totals.elapsed_s < planned.as_secs_f64() {
         warnings.push(Warning::Interrupted { elapsed_s: totals.elapsed_s, planned_s: planned.as_secs_f64() });
@@ -233,7 +236,7 @@ struct Crew {
     clock: RunClock,
     variants: usize,
     stopping: bool,
-    renewal_failures: watch::Receiver<RenewalFailures>,
+    told: watch::Receiver<Told>,
     /// Renews tokens; aborted when the run ends.
     _renewal: JoinSet<()>,
 }
@@ -271,11 +274,11 @@ impl Crew {
             };
             threads.push(thread::Builder::new().name(name).spawn(work)?);
         }
-        let renewal_failures = tokens.failures();
+        let told = tokens.told();
         let mut renewal = JoinSet::new();
         renewal.spawn(tokens.renew());
         let clock = RunClock::new(start);
-        Ok(Self { parts, emptied, threads, clock, variants, stopping: false, renewal_failures, _renewal: renewal })
+        Ok(Self { parts, emptied, threads, clock, variants, stopping: false, told, _renewal: renewal })
     }
 
     fn collector(&self, load: &Load) -> Collector {
@@ -304,7 +307,7 @@ struct Bench {
     index: usize,
     start: Instant,
     outlet: Outlet,
-    tokens: watch::Receiver<Snapshot>,
+    tokens: Subscription,
     stop: watch::Receiver<bool>,
 }
 
@@ -319,7 +322,7 @@ impl Bench {
             let Self { scenario, placement, index, start, outlet, mut tokens, stop } = self;
             let clock = RunClock::new(start);
             let open = open(clock.clone())?;
-            let view = Rc::new(TokenView::new(tokens.borrow_and_update().clone()));
+            let view = Rc::new(TokenView::new(&mut tokens));
             let log = Log::new(scenario.variants.len(), scenario.load.main, outlet);
             let users: Vec<u32> = placement.users_of(&scenario, index).collect();
             let worker = Worker::new(scenario, clock.clone(), view.clone(), log, (placement, index));

@@ -14,5 +14,5 @@ pub use failures::{Failure, FailureKey, Failures, MAX_FAILURES, OTHER};
 #[cfg(test)]
 pub(crate) use interval::sample_at;
 pub use interval::{Blocks, Counts, Interval, Of, Recorder, VariantInterval};
-pub use run::{Header, Host, Phase, Run, SCHEMA, Second, State, Totals, VariantTotals, Warning};
+pub use run::{Header, Host, Logins, Phase, Run, SCHEMA, Second, State, Totals, VariantTotals, Warning};
 pub use sample::{Answer, Outcome, Sample};

@@ -108,11 +108,31 @@ pub enum Auth {
     ClientCredentials {
         /// Where tokens are asked for; `None` for the embedded simulator's own endpoint.
         login_url: Option<Url>,
-        /// The client.
-        client_id: String,
-        /// Its secret.
-        client_secret: Secret,
+        /// One or more, with different names; the tokens are theirs in turn.
+        clients: Vec<OauthClient>,
     },
+}
+
+impl Auth {
+    /// The number of the client whose token this is, both counted from 0; 0 where no client logs in.
+    #[must_use]
+    pub fn client_of(&self, token: usize) -> usize {
+        match self {
+            Self::None | Self::Bearer { .. } => 0,
+            Self::ClientCredentials { clients, .. } => token % clients.len().max(1),
+        }
+    }
+}
+
+/// A client that logs in for tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OauthClient {
+    /// Its name at the token endpoint.
+    pub id: String,
+    /// Its secret.
+    pub secret: Secret,
+    /// The fields of the scenario that hold both, for messages.
+    pub place: String,
 }
 
 /// A text that appears in no file and no message.

@@ -176,7 +176,8 @@ fn locate(scenario: &Scenario, seats: &Seats) -> Result<(Option<Server>, Url), F
 async fn reach(scenario: &Scenario, base: &Url, signals: &mut Signals) -> Result<Option<TokenKeeper>, Failure> {
     let tokens = async {
         http::probe(base, scenario.target.timeout).await?;
-        Ok(Some(TokenKeeper::obtain(&scenario.target, base).await?))
+        let tokens = TokenKeeper::obtain(&scenario.target, base, |put_off| say(&put_off.to_string()));
+        Ok(Some(tokens.await?))
     };
     tokio::select! {
         tokens = tokens => tokens,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::log::Part;
-use crate::measure::{Interval, Phase, Second, Totals};
+use crate::measure::{Interval, Logins, Phase, Second, Totals};
 use crate::pace::Window;
 
 /// Collects the parts of all workers.
@@ -106,6 +106,11 @@ impl Collector {
             at if at < self.main.to => Phase::Main,
             _ => Phase::Cooldown,
         }
+    }
+
+    /// So many logins there were so far.
+    pub(super) fn note_logins(&mut self, logins: Logins) {
+        self.totals.logins = logins;
     }
 
     /// The sum of all closed seconds.

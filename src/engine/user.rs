@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::lanes::Lane;
 use super::log::Due;
 use super::source::{Job, Source};
+use super::tokens::Pass;
 use super::worker::Worker;
 use crate::http::{Attempt, Request, Transport};
 use crate::measure::{Answer, Outcome, Sample};
@@ -51,8 +52,11 @@ async fn perform<T: Timer, X: Transport>(
     let flight = wanted.start(admitted?);
     let attempt = match rendered {
         Ok(rendered) => {
-            let authorization = worker.tokens.of(scenario.target.tokens.of(operation.user));
-            transport.attempt(Request { variant, rendered, authorization }).await
+            let pass = worker.tokens.of(scenario.target.tokens.of(operation.user));
+            let authorization = pass.as_ref().map(Pass::authorization);
+            let mut attempt = transport.attempt(Request { variant, rendered, authorization }).await;
+            worker.tokens.note(pass.as_ref(), &mut attempt.answer);
+            attempt
         }
         Err(error) => {
             let now = worker.timer.now();

@@ -137,6 +137,48 @@ pub struct Totals {
     pub elapsed_s: f64,
     /// Of them, those of the main phase: the time over which rates are computed.
     pub main_s: f64,
+    /// Logins for the tokens of the run.
+    pub logins: Logins,
+}
+
+/// Logins for the tokens of a run, those before its start included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logins {
+    /// Logins that gave a token.
+    pub made: u64,
+    /// Of them, those for a token most of whose life was over.
+    pub renewed_by_age: u64,
+    /// Of them, those for a token that the server refused with 401.
+    pub renewed_after_401: u64,
+    /// Logins that the server put off; those before the start were tried again.
+    pub throttled: u64,
+    /// Renewals that gave no token, throttled ones included.
+    pub failed: u64,
+}
+
+impl Logins {
+    /// Whether there is more to tell than that each token took one login.
+    #[must_use]
+    pub fn is_eventful(&self) -> bool {
+        self.renewed_by_age + self.renewed_after_401 + self.throttled + self.failed > 0
+    }
+}
+
+impl fmt::Display for Logins {
+    /// `5 logins; 1 renewed by age, 1 renewed after a 401, 2 throttled, 1 renewal failed`, without what is zero.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use crate::units::format::count;
+        let part = |n: u64, what: &str| (n > 0).then(|| format!("{} {what}", count(n)));
+        let parts = [
+            part(self.renewed_by_age, "renewed by age"),
+            part(self.renewed_after_401, "renewed after a 401"),
+            part(self.throttled, "throttled"),
+            part(self.failed, if self.failed == 1 { "renewal failed" } else { "renewals failed" }),
+        ];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        write!(f, "{} login{}", count(self.made), if self.made == 1 { "" } else { "s" })?;
+        if parts.is_empty() { Ok(()) } else { write!(f, "; {}", parts.join(", ")) }
+    }
 }
 
 impl Totals {

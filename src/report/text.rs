@@ -87,6 +87,9 @@ fn head(run: &Run) -> String {
             State::Interrupted => "The run was stopped before its end.",
         },
     );
+    if run.totals.logins.is_eventful() {
+        item("tokens", &run.totals.logins.to_string());
+    }
     for warning in &run.warnings {
         item("warning", &sentence(&warning.to_string()));
     }
@@ -125,6 +128,9 @@ fn target(run: &Run) -> String {
     let name = &run.header.target;
     match (place("base_url").and_then(Value::as_str), place("simulator")) {
         (Some(url), _) => format!("{name} ({})", plain(url)),
+        (None, _) if place("region").is_some() => {
+            format!("{name} (region {})", plain(place("region").and_then(Value::as_str).unwrap_or(UNKNOWN)))
+        }
         // The dialect stands alone, or in a table that may leave it out: then it is the documented one.
         (None, Some(simulator)) => {
             let dialect = simulator.as_str().or_else(|| simulator.get("dialect")?.as_str()).unwrap_or("documented");

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use crate::judge::{Judged, Judgement, Reason, Verdict};
 use crate::measure::{
-    Blocks, Counts, Failure, FailureKey, Failures, Header, OTHER, Run, SCHEMA, State, Totals, VariantTotals, Warning,
+    Blocks, Counts, Failure, FailureKey, Failures, Header, Logins, OTHER, Run, SCHEMA, State, Totals, VariantTotals,
+    Warning,
 };
 
 /// The whole of `run.json`.
@@ -26,7 +27,14 @@ struct Document<'a> {
     reasons: Vec<ReasonRow>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     thresholds: Vec<Judged>,
+    /// Logins for the tokens; only where there were any.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    tokens: Logins,
     totals: Sums,
+}
+
+fn is_nothing(logins: &Logins) -> bool {
+    *logins == Logins::default()
 }
 
 /// A reason with the sentence that says it.
@@ -92,6 +100,7 @@ pub(super) fn write(said: Said<'_>, totals: &Totals) -> Vec<u8> {
         verdict: judgement.map(|judgement| judgement.verdict),
         reasons: judgement.map(|judgement| rows(&judgement.reasons)).unwrap_or_default(),
         thresholds: judgement.map(|judgement| judgement.thresholds.clone()).unwrap_or_default(),
+        tokens: totals.logins,
         totals: Sums {
             seconds: totals.seconds,
             elapsed_s: totals.elapsed_s,
@@ -154,6 +163,7 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<(Run, Option<Judgement>)
         seconds: sums.seconds,
         elapsed_s: sums.elapsed_s,
         main_s: sums.main_s.unwrap_or(sums.elapsed_s),
+        logins: document.tokens,
     };
     let reasons = document.reasons.into_iter().map(|row| row.reason).collect();
     let thresholds = document.thresholds;

@@ -53,7 +53,7 @@ pub fn measure(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let base = format!("http://{address}").parse().unwrap();
-        let tokens = TokenKeeper::obtain(&scenario.target, &base).await.unwrap();
+        let tokens = TokenKeeper::obtain(&scenario.target, &base, |_| ()).await.unwrap();
         let job = Job { scenario: scenario.clone(), base, tokens, workers: NonZeroUsize::new(2).unwrap() };
         engine::run(job, stop, on_second).await.unwrap()
     })

@@ -94,7 +94,7 @@ pub fn run(scenario: &str, workers: usize) -> Measured {
     let mut shares = Vec::new();
     let ended = runtime.block_on(async {
         let base = "http://127.0.0.1:1".parse().unwrap();
-        let tokens = TokenKeeper::obtain(&scenario.target, &base).await.unwrap();
+        let tokens = TokenKeeper::obtain(&scenario.target, &base, |_| ()).await.unwrap();
         let job = Job { scenario, base, tokens, workers: NonZeroUsize::new(workers).unwrap() };
         let note = |second: &patchload::measure::Second, _: &_| shares.push(second.cpu_share);
         engine::run_with(job, &Stop::default(), note, open).await.unwrap()

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::address::{need_permission, url};
-use super::tree::Table;
+use super::address::{Place, need_permission, url};
+use super::tree::{Field, Table};
 use super::{auth, simulator};
 use crate::scenario::{Auth, Endpoint, Target, TokenPool};
 
-const KEYS: [&str; 6] = ["simulator", "base_url", "timeout", "give_up", "permission", "auth"];
+const KEYS: [&str; 7] = ["simulator", "base_url", "region", "timeout", "give_up", "permission", "auth"];
 const DEFAULT_TIME: Duration = Duration::from_secs(10);
 
 /// What could be read of the table: other parts of the scenario depend on some of it, even where the rest is wrong.
@@ -32,28 +32,34 @@ impl Parts {
 /// Reads the table; `None` only after noting a mistake.
 pub(super) fn read(root: &Table<'_>) -> Option<Parts> {
     let table = root.required("target", "add [target] with simulator = \"documented\" or a base_url")?.table(&KEYS)?;
-    let endpoint = endpoint(&table);
+    let place = place(&table);
     let time = |key| table.field(key).and_then(|field| field.positive_duration()).unwrap_or(DEFAULT_TIME);
     let (timeout, give_up) = (time("timeout"), time("give_up"));
     let is_allowed = is_allowed(&table);
-    if let (Some(Endpoint::Url(url)), Some(field)) = (&endpoint, table.field("base_url")) {
+    let address = table.field("base_url").or_else(|| table.field("region"));
+    if let (Some(Endpoint::Url(url)), Some(field)) = (place.as_ref().map(|place| &place.endpoint), address) {
         need_permission(url, &field, is_allowed);
     }
-    let auth = auth::read(&table, endpoint.as_ref(), is_allowed);
-    Some(Parts { endpoint, auth, timeout, give_up })
+    let auth = auth::read(&table, place.as_ref(), is_allowed);
+    Some(Parts { endpoint: place.map(|place| place.endpoint), auth, timeout, give_up })
 }
 
-fn endpoint(table: &Table<'_>) -> Option<Endpoint> {
-    match (table.field("simulator"), table.field("base_url")) {
-        (Some(field), None) => simulator::read(&field).map(Box::new).map(Endpoint::Simulator),
-        (None, Some(field)) => url(&field).map(Endpoint::Url),
-        (Some(_), Some(url)) => {
-            url.mistake("stands beside `target.simulator`; keep the one that you mean");
+fn place(table: &Table<'_>) -> Option<Place> {
+    let named: Vec<Field<'_>> = ["simulator", "region", "base_url"].iter().filter_map(|key| table.field(key)).collect();
+    match (named.as_slice(), table.field("simulator"), table.field("region")) {
+        ([], ..) => {
+            table.mistake(
+                "has neither `simulator` nor `base_url` nor `region`; add simulator = \"documented\" for the embedded one",
+            );
             None
         }
-        (None, None) => {
-            table
-                .mistake("has neither `simulator` nor `base_url`; add simulator = \"documented\" for the embedded one");
+        ([field], Some(_), _) => simulator::read(field).map(Box::new).map(Endpoint::Simulator).map(Place::of),
+        ([field], _, Some(_)) => Place::of_region(field),
+        ([field], ..) => url(field).map(Endpoint::Url).map(Place::of),
+        ([first, others @ ..], ..) => {
+            for other in others {
+                other.mistake(format_args!("stands beside `{}`; keep the one that you mean", first.name));
+            }
             None
         }
     }
