@@ -12,11 +12,10 @@ const HIDDEN: &str = "***";
 /// The tree as JSON; literal secrets are hidden, `${NAME}` stays, overrides are added.
 pub(super) fn redacted(tree: &DeTable<'_>, overrides: &Overrides) -> Value {
     let mut source = table(tree);
-    if let Some(auth) = source.get_mut("target").and_then(|target| target.get_mut("auth")) {
-        for key in ["client_secret", "tokens"] {
-            if let Some(secret) = auth.get_mut(key) {
-                hide(secret);
-            }
+    if let Some(target) = source.get_mut("target") {
+        hide_secrets(target);
+        if let Some(tokens) = target.get_mut("auth").and_then(|auth| auth.get_mut("tokens")) {
+            hide(tokens);
         }
     }
     let variants = source.get_mut("variant").and_then(Value::as_array_mut).into_iter().flatten();
@@ -35,6 +34,32 @@ pub(super) fn redacted(tree: &DeTable<'_>, overrides: &Overrides) -> Value {
 pub(in crate::scenario) fn is_secret(header: &str) -> bool {
     let name = header.to_ascii_lowercase();
     ["authorization", "cookie", "key", "token", "secret"].iter().any(|word| name.contains(word))
+}
+
+/// Hides secrets and passwords in a part of the target's table, and what stands before the `@` of addresses.
+fn hide_secrets(value: &mut Value) {
+    match value {
+        Value::String(text) => hide_user(text),
+        Value::Array(items) => items.iter_mut().for_each(hide_secrets),
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                let is_secret = ["secret", "password"].iter().any(|word| key.to_ascii_lowercase().contains(word));
+                if is_secret { hide(value) } else { hide_secrets(value) }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Hides the user and the password of an address, but not where they are only `${NAME}`.
+fn hide_user(address: &mut String) {
+    let Some((scheme, rest)) = address.split_once("://") else { return };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let Some((user, host)) = authority.rsplit_once('@') else { return };
+    if !user.split(':').all(is_reference) {
+        let behind = &rest[authority.len()..];
+        *address = format!("{scheme}://{HIDDEN}@{host}{behind}");
+    }
 }
 
 /// Hides texts, also those of an array; what is only a `${NAME}` says nothing and stays. Numbers are no secrets: they
@@ -67,5 +92,26 @@ fn json(value: &DeValue<'_>) -> Value {
         DeValue::Datetime(time) => Value::String(time.to_string()),
         DeValue::Array(items) => items.iter().map(|item| json(item.get_ref())).collect(),
         DeValue::Table(entries) => Value::Object(table(entries)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_shown_without_user_and_password() {
+        for (address, shown) in [
+            ("http://proxy.example:3128/a@b", "http://proxy.example:3128/a@b"),
+            ("http://ann:hush@proxy.example:3128/x?y", "http://***@proxy.example:3128/x?y"),
+            ("http://ann:hu@sh@proxy.example", "http://***@proxy.example"),
+            ("https://${USER}:${PASSWORD}@proxy.example", "https://${USER}:${PASSWORD}@proxy.example"),
+            ("https://${USER}:hush@proxy.example", "https://***@proxy.example"),
+            ("no address", "no address"),
+        ] {
+            let mut text = address.to_owned();
+            hide_user(&mut text);
+            assert_eq!(text, shown);
+        }
     }
 }
