@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The third tier of tests: memory, cost and punctuality over minutes, on a machine with two cores and nothing else to do.
 # Prints a line per figure and fails when one is out of bounds. Needs bash, awk and taskset, and installs wrk and nginx
-# from Debian where they are missing; takes about 20 minutes.
+# from Debian where they are missing; takes about 25 minutes.
 set -euo pipefail
 ulimit -n "$(ulimit -Hn)"
 cd "$(dirname "$0")/.."
@@ -155,6 +155,10 @@ for round in 1 2 3; do
   cargo test --release --quiet --test limit >"$place/limit.txt" 2>&1 && missed=0 || { missed=1; cat "$place/limit.txt"; }
   judge "the limit is exact and fair, round $round: claims that failed" "$missed" 0 ""
 done
+
+cargo test --release --quiet --test tokens -- --ignored --nocapture >"$place/tokens.txt" 2>&1 && missed=0 || missed=1
+grep 'requests a minute' "$place/tokens.txt" || cat "$place/tokens.txt"
+judge "3 tokens at 99 % of 300/min for 3 minutes: claims that failed" "$missed" 0 ""
 
 echo "$failures figures out of bounds"
 [ "$failures" = 0 ]
