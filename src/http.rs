@@ -9,13 +9,15 @@ mod client;
 mod connect;
 mod login;
 mod probe;
+mod remedy;
+mod tls;
 
 use std::future::Future;
 use std::time::Duration;
 
 pub use client::{ClientError, Clients, HttpUser, WorkerClients};
 pub use login::{Login, LoginError, Token};
-pub use probe::{Unreachable, probe};
+pub use probe::{ProbeError, probe};
 pub use reqwest::header::HeaderValue;
 
 use crate::measure::Answer;

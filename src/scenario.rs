@@ -17,6 +17,7 @@ mod quota_use;
 mod shown;
 mod simulator;
 mod template;
+mod transport;
 mod variant;
 mod words;
 
@@ -39,6 +40,9 @@ pub use quota_use::QuotaUse;
 pub use simulator::{
     CLIENT_ID, CLIENT_SECRET, Dialect, Draw, Factor, Faults, LogNormal, QuotaHeaders, READ_ONLY_TOKEN, RetryAfter,
     STATIC_TOKEN, Signals, SilentDrop, Simulator, Stall, Timed,
+};
+pub use transport::{
+    Authority, ClientCertificate, Compression, ConnectionOptions, HttpVersion, Proxy, TlsOptions, Verification,
 };
 pub use variant::{RenderError, Rendered, Variant};
 
@@ -83,6 +87,8 @@ pub struct Target {
     pub timeout: Duration,
     /// For so long nothing but broken attempts ends the run.
     pub give_up: Duration,
+    /// How connections are made, also those of logins.
+    pub connection: ConnectionOptions,
 }
 
 /// Where the API is.

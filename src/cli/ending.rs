@@ -78,7 +78,7 @@ fn exit_of(warning: &Warning) -> Exit {
         Warning::TargetDied { .. } => Exit::TargetUnusable,
         Warning::Interrupted { .. } => Exit::Interrupted,
         Warning::Aborted { .. } => Exit::Crossed,
-        Warning::RenewalsFailed { .. } | Warning::Killed { .. } => Exit::Done,
+        Warning::RenewalsFailed { .. } | Warning::CertificatesNotChecked | Warning::Killed { .. } => Exit::Done,
     }
 }
 

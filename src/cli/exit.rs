@@ -65,7 +65,7 @@ pub(super) enum Failure {
     #[error(transparent)]
     Login(#[from] http::LoginError),
     #[error(transparent)]
-    Unreachable(#[from] http::Unreachable),
+    Unreachable(#[from] http::ProbeError),
     #[error(transparent)]
     Engine(#[from] engine::Error),
     #[error("cannot set up the runtime: {0}")]
@@ -80,7 +80,7 @@ impl Failure {
     /// The exit code of this failure.
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Login(http::LoginError::Client(_)) => Exit::Internal,
+            Self::Login(http::LoginError::Client(_)) | Self::Unreachable(http::ProbeError::Client(_)) => Exit::Internal,
             Self::Login(_) | Self::Unreachable(_) => Exit::TargetUnusable,
             Self::Scenario(_)
             | Self::NoSimulator(_)

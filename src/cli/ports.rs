@@ -39,7 +39,11 @@ impl Ports {
     /// What this machine has for the scenario's target; `None` where the system does not tell.
     pub(super) fn of(scenario: &Scenario) -> Option<Self> {
         let setting = |name: &str| std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).ok();
-        Self::read(&setting("ip_local_port_range")?, &setting("tcp_tw_reuse")?, place(&scenario.target.endpoint))
+        let place = place(&scenario.target.endpoint);
+        let ports = Self::read(&setting("ip_local_port_range")?, &setting("tcp_tw_reuse")?, place)?;
+        // Each source address has ports of its own.
+        let sources = scenario.target.connection.source_addresses.len().max(1);
+        Some(Self { available: ports.available.saturating_mul(sources as u64), ..ports })
     }
 
     /// Reads the settings `ip_local_port_range`, the first and the last port, and `tcp_tw_reuse`: 0 for never, 1 for always,

@@ -24,7 +24,7 @@ use crate::http;
 use crate::judge::{self, Demand, Judgement};
 use crate::measure::{Header, Host, Run, SCHEMA, State, Warning};
 use crate::results::{self, Folder};
-use crate::scenario::{Connections, Endpoint, Scenario, Schedule};
+use crate::scenario::{Connections, Endpoint, Scenario, Schedule, Verification};
 use crate::sim::{self, Server};
 use crate::units::Share;
 
@@ -93,8 +93,11 @@ impl Session {
         let busy_before = server.as_ref().map(Server::busy).unwrap_or_default();
         let job = Job { scenario: self.scenario.clone(), base, tokens, workers: self.seats.workers };
         let mut watched = self.watch(job, &mut folder)?;
-        let Ended { totals, evidence, .. } = &mut watched.ended;
+        let Ended { totals, evidence, warnings, .. } = &mut watched.ended;
         let elapsed_s = totals.elapsed_s;
+        if self.scenario.target.connection.tls.verification == Verification::None {
+            warnings.insert(0, Warning::CertificatesNotChecked);
+        }
         evidence.simulator_busy = server.as_ref().and_then(|server| simulator_busy(server, &busy_before, elapsed_s));
         evidence.descriptors = self.descriptors;
         evidence.ports = self.ports.and_then(|ports| ports.shortage_seen(&self.scenario.load, totals));
@@ -175,7 +178,7 @@ fn locate(scenario: &Scenario, seats: &Seats) -> Result<(Option<Server>, Url), F
 /// Finds out whether anybody listens and gets the tokens, before the first request; `None` when a signal comes first.
 async fn reach(scenario: &Scenario, base: &Url, signals: &mut Signals) -> Result<Option<TokenKeeper>, Failure> {
     let tokens = async {
-        http::probe(base, scenario.target.timeout).await?;
+        http::probe(&scenario.target, base).await?;
         let tokens = TokenKeeper::obtain(&scenario.target, base, |put_off| say(&put_off.to_string()));
         Ok(Some(tokens.await?))
     };

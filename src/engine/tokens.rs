@@ -90,7 +90,7 @@ impl TokenKeeper {
     /// # Errors
     /// When a login fails; the run cannot start then.
     pub async fn obtain(target: &Target, base: &Url, mut on_put_off: impl FnMut(PutOff)) -> Result<Self, LoginError> {
-        let mut keeper = Self::with_clients(logins(&target.auth, base)?);
+        let mut keeper = Self::with_clients(logins(target, base)?);
         if let Auth::Bearer { tokens } = &target.auth {
             for token in tokens {
                 keeper.take(&Token::given(token)?);
@@ -216,10 +216,10 @@ impl TokenKeeper {
 }
 
 /// The login of each client.
-fn logins(auth: &Auth, base: &Url) -> Result<Vec<Login>, LoginError> {
-    let Auth::ClientCredentials { login_url, clients } = auth else { return Ok(Vec::new()) };
+fn logins(target: &Target, base: &Url) -> Result<Vec<Login>, LoginError> {
+    let Auth::ClientCredentials { login_url, clients } = &target.auth else { return Ok(Vec::new()) };
     let url = login_url.clone().unwrap_or_else(|| at_simulator(base));
-    clients.iter().map(|client| Login::new(url.clone(), client)).collect()
+    clients.iter().map(|client| Login::new(&target.connection, url.clone(), client)).collect()
 }
 
 /// The token endpoint of the embedded simulator.

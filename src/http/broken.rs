@@ -1,7 +1,10 @@
 //! Why an attempt brought no whole response, as a code.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::io;
+
+use rustls::{AlertDescription, CertificateError};
 
 use crate::measure::{Answer, Outcome};
 
@@ -24,7 +27,7 @@ pub(super) fn answer(error: &reqwest::Error, breakage: Breakage) -> Answer {
     Answer {
         outcome: Outcome::Broken,
         status: breakage.status,
-        code: if not_sent { format!("not_sent.{kind}") } else { kind.to_owned() },
+        code: if not_sent { format!("not_sent.{kind}") } else { kind.into_owned() },
         correlation_id: None,
         message: Some(innermost(error).to_string()),
         retry_after: None,
@@ -32,37 +35,88 @@ pub(super) fn answer(error: &reqwest::Error, breakage: Breakage) -> Answer {
     }
 }
 
-fn kind(error: &reqwest::Error) -> &'static str {
+/// What broke, in a word or two.
+pub(super) fn kind(error: &reqwest::Error) -> Cow<'static, str> {
     if error.is_timeout() {
-        return "timeout";
+        return if error.is_connect() { "connect_timeout" } else { "timeout" }.into();
     }
     if error.is_builder() {
-        return "request";
+        return "request".into();
     }
-    causes(error).find_map(kind_of_cause).unwrap_or("transport")
+    causes(error).find_map(kind_of_cause).unwrap_or("transport".into())
 }
 
-fn kind_of_cause(cause: &(dyn StdError + 'static)) -> Option<&'static str> {
+fn kind_of_cause(cause: &(dyn StdError + 'static)) -> Option<Cow<'static, str>> {
     if let Some(error) = cause.downcast_ref::<io::Error>() {
-        if error.get_ref().is_some_and(<dyn StdError + Send + Sync>::is::<rustls::Error>) {
-            return Some("tls");
-        }
-        return kind_of_io(error);
+        return kind_of_io(error).map(Cow::Borrowed);
+    }
+    if let Some(error) = cause.downcast_ref::<rustls::Error>() {
+        return Some(kind_of_tls(error).into());
+    }
+    if let Some(error) = cause.downcast_ref::<h2::Error>() {
+        // An error that comes from below has its own cause.
+        let reason = error.reason()?;
+        return Some(format!("http2.{reason:?}").to_lowercase().into());
     }
     if let Some(error) = cause.downcast_ref::<hyper::Error>() {
         return if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
-            Some("closed")
+            Some("closed".into())
         } else if error.is_parse() {
-            Some("protocol")
+            Some("protocol".into())
         } else {
             None
         };
     }
-    if cause.is::<rustls::Error>() {
-        return Some("tls");
+    kind_of_text(&cause.to_string()).map(Cow::Borrowed)
+}
+
+/// Errors whose types are not public: their texts are all there is.
+fn kind_of_text(text: &str) -> Option<&'static str> {
+    match text.strip_prefix("tunnel error: ") {
+        Some("proxy authorization required") => Some("proxy.authorization"),
+        Some("unsuccessful") => Some("proxy.refused"),
+        Some("unexpected end of file" | "proxy response headers too long") => Some("proxy.protocol"),
+        // The others have a cause that says more.
+        Some(_) => None,
+        None => text.starts_with("dns error").then_some("dns"),
     }
-    // The resolver's error has no public type; its text is all there is.
-    cause.to_string().starts_with("dns error").then_some("dns")
+}
+
+/// Why there is no TLS.
+fn kind_of_tls(error: &rustls::Error) -> &'static str {
+    use AlertDescription as Alert;
+    use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage, NoApplicationProtocol};
+    match error {
+        InvalidCertificate(problem) => kind_of_certificate(problem),
+        InvalidMessage(_) => "tls.no_tls",
+        NoApplicationProtocol | AlertReceived(Alert::NoApplicationProtocol) => "tls.no_common_http",
+        AlertReceived(Alert::CertificateRequired) => "tls.client_certificate_required",
+        AlertReceived(
+            Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied,
+        ) => "tls.client_certificate_refused",
+        // Until TLS 1.2 a missing certificate looks like this, too.
+        AlertReceived(Alert::HandshakeFailure) => "tls.handshake_refused",
+        AlertReceived(Alert::ProtocolVersion) | rustls::Error::PeerIncompatible(_) => "tls.no_common_version",
+        _ => "tls",
+    }
+}
+
+fn kind_of_certificate(problem: &CertificateError) -> &'static str {
+    match problem {
+        CertificateError::UnknownIssuer => "tls.unknown_issuer",
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "tls.expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "tls.not_valid_yet",
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => "tls.wrong_name",
+        CertificateError::Revoked => "tls.revoked",
+        CertificateError::BadSignature => "tls.bad_signature",
+        _ => "tls.certificate",
+    }
 }
 
 fn kind_of_io(error: &io::Error) -> Option<&'static str> {
@@ -80,12 +134,14 @@ fn kind_of_io(error: &io::Error) -> Option<&'static str> {
     }
 }
 
-/// The error, what caused it, what caused that, and so on.
+/// The error, what caused it, what caused that, and so on. What an I/O error holds is a cause of its own here: its source
+/// is already the cause of that.
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     let mut next = Some(error);
     std::iter::from_fn(move || {
         let error = next?;
-        next = error.source();
+        let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = held.map(|held| held as &(dyn StdError + 'static)).or_else(|| error.source());
         Some(error)
     })
 }

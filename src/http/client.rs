@@ -1,16 +1,18 @@
 //! Attempts through reqwest.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Body, Client, ClientBuilder, Method, Response, Url, redirect, retry};
+use reqwest::{Body, Client, ClientBuilder, Method, Proxy, Response, Url, redirect, retry};
 
 use super::broken::{self, Breakage};
 use super::classify::{self, KEPT_BODY};
 use super::connect::{ConnectLayer, ConnectTrace, TracedBody};
-use super::{Attempt, Request, Transport};
+use super::{Attempt, Request, Transport, tls};
 use crate::measure::{Answer, Outcome};
-use crate::scenario::{Connections, Scenario};
+use crate::scenario::{Compression, ConnectionOptions, Connections, HttpVersion, Scenario};
 use crate::units::{Duration, Timer};
 
 /// Why no client could be made.
@@ -33,6 +35,8 @@ pub struct Clients {
     base: Arc<str>,
     tls: rustls::ClientConfig,
     methods: Arc<[Method]>,
+    /// Users of all workers that have a source address so far: the next one takes the next address.
+    placed: Arc<AtomicUsize>,
 }
 
 impl Clients {
@@ -41,10 +45,11 @@ impl Clients {
     /// # Errors
     /// When TLS cannot be set up, or a variant's method is none.
     pub fn new(scenario: Arc<Scenario>, base: &Url) -> Result<Self, ClientError> {
-        let tls = tls_configuration(base.scheme() == "https")?;
+        let tls = tls::configuration(&scenario.target.connection, base)?;
         let method = |name: &str| Method::from_bytes(name.as_bytes()).map_err(|e| ClientError::Client(e.to_string()));
         let methods = scenario.variants.iter().map(|variant| method(&variant.method)).collect::<Result<_, _>>()?;
-        Ok(Self { scenario, base: base.as_str().trim_end_matches('/').into(), tls, methods })
+        let base = base.as_str().trim_end_matches('/').into();
+        Ok(Self { scenario, base, tls, methods, placed: Arc::default() })
     }
 
     /// The clients of one worker, whose users share connections as `load.connections` says.
@@ -57,59 +62,72 @@ impl Clients {
             Connections::Shared => (usize::MAX, true),
             Connections::PerRequest => (0, true),
         };
-        let client = self.client(idle)?;
-        Ok(WorkerClients { clients: self.clone(), timer, shared: is_shared.then_some(client) })
+        let sources = &self.scenario.target.connection.source_addresses;
+        // One at least is made now, also where users have their own: what is wrong shows before the first of them.
+        let shared = match &sources[..] {
+            [] => vec![self.client(idle, None)?],
+            sources => sources.iter().map(|source| self.client(idle, Some(*source))).collect::<Result<_, _>>()?,
+        };
+        let shared = if is_shared { shared } else { Vec::new() };
+        Ok(WorkerClients { clients: self.clone(), timer, shared })
     }
 
-    /// A client that keeps so many connections when they are idle.
-    fn client(&self, idle: usize) -> Result<Client, ClientError> {
-        client_builder(self.tls.clone())
+    /// A client that keeps so many connections when they are idle, and opens them from this address.
+    fn client(&self, idle: usize, source: Option<IpAddr>) -> Result<Client, ClientError> {
+        let target = &self.scenario.target;
+        client_builder(&target.connection, self.tls.clone())?
+            .local_address(source)
             .pool_max_idle_per_host(idle)
             // The server decides how long an idle connection lives: a client that closes first hides what it does.
             .pool_idle_timeout(None)
-            .timeout(self.scenario.target.timeout)
+            .timeout(target.timeout)
             .build()
             .map_err(|error| ClientError::Client(broken::innermost(&error).to_string()))
     }
+
+    /// The turn of the next user, from 0.
+    fn turn(&self) -> usize {
+        self.placed.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
-/// What every client here has in common, whether it sends load or logs in.
-pub(super) fn client_builder(tls: rustls::ClientConfig) -> ClientBuilder {
-    Client::builder()
+/// What every client here has in common, whether it sends load, logs in or only looks whether anybody is there.
+pub(super) fn client_builder(
+    options: &ConnectionOptions,
+    tls: rustls::ClientConfig,
+) -> Result<ClientBuilder, ClientError> {
+    let mut builder = Client::builder()
         .tls_backend_preconfigured(tls)
         // A resent PATCH is one more PATCH: the caller decides, never the client.
         .retry(retry::never())
         .redirect(redirect::Policy::none())
         .no_proxy()
-        .http1_only()
+        .gzip(options.compression == Compression::Gzip)
         .tcp_nodelay(true)
-        .connector_layer(ConnectLayer)
-}
-
-/// The one TLS configuration, with the machine's root certificates where they are needed.
-pub(super) fn tls_configuration(with_roots: bool) -> Result<rustls::ClientConfig, ClientError> {
-    let mut roots = rustls::RootCertStore::empty();
-    if with_roots {
-        let found = rustls_native_certs::load_native_certs();
-        let (added, _) = roots.add_parsable_certificates(found.certs);
-        if added == 0 {
-            let why = found.errors.first().map_or_else(|| "no root certificate found".to_owned(), ToString::to_string);
-            return Err(ClientError::Tls(why));
-        }
+        .connector_layer(ConnectLayer);
+    builder = match options.http {
+        HttpVersion::Http1 => builder.http1_only(),
+        HttpVersion::Http2 => builder.http2_prior_knowledge(),
+    };
+    if let Some(proxy) = &options.proxy {
+        let all = Proxy::all(proxy.url.clone()).map_err(|error| ClientError::Client(error.to_string()))?;
+        builder = builder.proxy(match &proxy.credentials {
+            Some((user, password)) => all.basic_auth(user, password.reveal()),
+            None => all,
+        });
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| ClientError::Tls(error.to_string()))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    if let Some(time) = options.connect_timeout {
+        builder = builder.connect_timeout(time);
+    }
+    Ok(options.resolve.iter().fold(builder, |builder, (name, address)| builder.resolve(name, *address)))
 }
 
 /// Hands out the users of one worker.
 pub struct WorkerClients<T> {
     clients: Clients,
     timer: T,
-    /// The client of all users, where they share one.
-    shared: Option<Client>,
+    /// The clients of all users, where they share: one, or one for each source address. Otherwise none.
+    shared: Vec<Client>,
 }
 
 impl<T: Timer> WorkerClients<T> {
@@ -119,13 +137,23 @@ impl<T: Timer> WorkerClients<T> {
     /// Never: the same configuration made a client when the worker was prepared.
     #[must_use]
     pub fn user(&self) -> HttpUser<T> {
-        let own = || self.clients.client(1).expect("the same configuration made a client before");
         HttpUser {
-            client: self.shared.clone().unwrap_or_else(own),
+            client: self.client(),
             timer: self.timer.clone(),
             scenario: self.clients.scenario.clone(),
             base: self.clients.base.clone(),
             methods: self.clients.methods.clone(),
+        }
+    }
+
+    fn client(&self) -> Client {
+        let sources = &self.clients.scenario.target.connection.source_addresses;
+        let turn = if sources.len() > 1 { self.clients.turn() % sources.len() } else { 0 };
+        match self.shared.get(turn) {
+            Some(client) => client.clone(),
+            None => {
+                self.clients.client(1, sources.get(turn).copied()).expect("the same configuration made a client before")
+            }
         }
     }
 }
@@ -161,7 +189,7 @@ impl<T: Timer> Transport for HttpUser<T> {
         };
         let done = self.timer.now();
         let answer = result.unwrap_or_else(|error| {
-            let breakage = Breakage { written: trace.is_written(), status: progress.status };
+            let breakage = Breakage { written: self.was_written(&trace, &error), status: progress.status };
             let mut answer = broken::answer(&error, breakage);
             answer.correlation_id = classify::correlation_id(&progress.headers);
             answer.retry_after = classify::retry_after(&progress.headers);
@@ -172,6 +200,18 @@ impl<T: Timer> Transport for HttpUser<T> {
 }
 
 impl<T: Timer> HttpUser<T> {
+    /// Whether the server may have seen a request that broke.
+    fn was_written(&self, trace: &ConnectTrace, error: &reqwest::Error) -> bool {
+        match self.scenario.target.connection.http {
+            HttpVersion::Http1 => trace.is_written(),
+            // The head of a request may leave before its body is asked for, so nothing less than a missing connection
+            // proves that it did not.
+            HttpVersion::Http2 => {
+                trace.is_written() || !(error.is_connect() || error.is_builder() || trace.is_opening())
+            }
+        }
+    }
+
     fn build(&self, request: Request<'_>, trace: &Arc<ConnectTrace>) -> Result<reqwest::Request, reqwest::Error> {
         let rendered = request.rendered;
         let mut url = String::with_capacity(self.base.len() + rendered.path.len());

@@ -40,6 +40,11 @@ impl ConnectTrace {
         self.took.get().copied()
     }
 
+    /// Whether a connection is being opened, or could not be.
+    pub(super) fn is_opening(&self) -> bool {
+        self.began.get().is_some() && self.took.get().is_none()
+    }
+
     /// Whether the request was being written to a connection, so that the server may have seen it.
     pub(super) fn is_written(&self) -> bool {
         self.written.load(Ordering::Relaxed)

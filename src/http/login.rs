@@ -6,9 +6,9 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Url};
 use serde::Deserialize;
 
-use super::client::{ClientError, client_builder, read_body, tls_configuration};
-use super::{broken, classify};
-use crate::scenario::{OauthClient, Secret};
+use super::client::{ClientError, client_builder, read_body};
+use super::{broken, classify, tls};
+use crate::scenario::{ConnectionOptions, HttpVersion, OauthClient, Secret};
 use crate::units::{Duration, format};
 
 /// The time after which a login is given up. Not the target's: a login is no attempt, and often another server's.
@@ -139,13 +139,19 @@ struct Denied {
 }
 
 impl Login {
-    /// Prepares logins of one client.
+    /// Prepares logins of one client, over connections that are made as those to the target are.
     ///
     /// # Errors
     /// When TLS or the HTTP client cannot be set up.
     #[expect(clippy::missing_panics_doc, reason = "base64 is visible ASCII, which every header takes")]
-    pub fn new(url: Url, of: &OauthClient) -> Result<Self, LoginError> {
-        let client = client_builder(tls_configuration(url.scheme() == "https")?)
+    pub fn new(connection: &ConnectionOptions, url: Url, of: &OauthClient) -> Result<Self, LoginError> {
+        let mut connection = connection.clone();
+        if url.scheme() == "https" {
+            // It may be another server than the target, and every one of them speaks this version.
+            connection.http = HttpVersion::Http1;
+        }
+        let client = client_builder(&connection, tls::configuration(&connection, &url)?)?
+            .local_address(connection.source_addresses.first().copied())
             .timeout(TIMEOUT)
             .build()
             .map_err(|error| ClientError::Client(broken::innermost(&error).to_string()))?;
@@ -213,7 +219,8 @@ mod tests {
     fn login() -> Login {
         let secret = Secret::new("a-secret".to_owned());
         let client = OauthClient { id: "id".to_owned(), secret, place: "`clients[1]`".to_owned() };
-        Login::new("http://127.0.0.1:1/oauth/token".parse().unwrap(), &client).unwrap()
+        let url = "http://127.0.0.1:1/oauth/token".parse().unwrap();
+        Login::new(&ConnectionOptions::default(), url, &client).unwrap()
     }
 
     #[test]

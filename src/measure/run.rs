@@ -228,6 +228,8 @@ pub enum Warning {
         /// What the last of them said.
         last_error: String,
     },
+    /// The scenario says `insecure`.
+    CertificatesNotChecked,
     /// A threshold stopped the run.
     Aborted {
         /// Which, with what was measured.
@@ -256,6 +258,10 @@ impl fmt::Display for Warning {
                 "for {} every attempt broke without a response, so the run was given up; check that the target is up, \
                  or raise `target.give_up`",
                 seconds(*after_s)
+            ),
+            Self::CertificatesNotChecked => f.write_str(
+                "certificates were not checked, so nobody knows who answered, and the tokens may have been read; name the \
+                 server's authority in `target.connection.tls.ca_file` instead of `insecure`",
             ),
             Self::Aborted { threshold } => {
                 write!(f, "{threshold}, so the run was stopped; the figures are of the part before")

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::variant::Variant;
-use super::{Dialect, Endpoint, Scenario};
+use super::{Dialect, Endpoint, Scenario, Verification};
 
 /// Something in a scenario that is allowed but may do harm.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum Caution {
         /// The variant's name.
         variant: String,
     },
+    /// Certificates are not checked.
+    Insecure,
 }
 
 impl fmt::Display for Caution {
@@ -22,6 +24,10 @@ impl fmt::Display for Caution {
                 f,
                 "variant `{variant}` changes the participant itself; there, a body with `state: \"disconnected\"` hangs up \
                  the call; append `/attributes` to the path if you mean the attributes"
+            ),
+            Self::Insecure => f.write_str(
+                "certificates are not checked, so anybody on the way may read the tokens; name the server's authority in \
+                 `target.connection.tls.ca_file` instead of `insecure`",
             ),
         }
     }
@@ -35,11 +41,13 @@ impl Scenario {
             // Its paths end so, and it hangs up on nobody.
             return Vec::new();
         }
+        let is_insecure = self.target.connection.tls.verification == Verification::None;
+        let insecure = is_insecure.then_some(Caution::Insecure);
         let variants = self.variants.iter().enumerate();
-        variants
+        let changes = variants
             .filter(|(i, variant)| self.names_participant(*i, variant))
-            .map(|(_, variant)| Caution::ChangesParticipant { variant: variant.name.clone() })
-            .collect()
+            .map(|(_, variant)| Caution::ChangesParticipant { variant: variant.name.clone() });
+        insecure.into_iter().chain(changes).collect()
     }
 
     /// Whether the path of a variant ends with a participant.

@@ -1,12 +1,15 @@
 //! A variant's first request as a curl command, for people who want to try it by hand.
 
+use std::net::SocketAddr;
+use std::path::Path;
+
 use super::loader::is_secret;
-use super::{Auth, Endpoint, Operation, Scenario};
+use super::{Auth, Compression, Endpoint, HttpVersion, Operation, Scenario, Verification};
 
 /// The first request of the variant with this index, as a curl command for a POSIX shell.
 ///
 /// Secrets and what came from the environment, apart from the address of the target, are not in it: `$TOKEN` stands for the token, `$SIMULATOR` for the address
-/// that `patchload sim` prints, `***` for headers whose name looks secret, and `${NAME}` stays as it is in the scenario.
+/// that `patchload sim` prints, `***` for headers whose name looks secret, `$PROXY_CREDENTIALS` for user and password of a proxy, and `${NAME}` stays as it is in the scenario.
 ///
 /// # Panics
 /// When there is no such variant.
@@ -32,7 +35,42 @@ pub fn curl(scenario: &Scenario, variant: usize) -> String {
     if let Some(body) = &request.body {
         lines.push(format!("--data-raw {}", quote(&String::from_utf8_lossy(body))));
     }
+    lines.extend(connection(scenario));
     lines.join(" \\\n  ")
+}
+
+/// How the connection is made, where that is not as usual.
+fn connection(scenario: &Scenario) -> Vec<String> {
+    let options = &scenario.target.connection;
+    let file = |option: &str, path: &Path| format!("{option} {}", quote(&path.display().to_string()));
+    let mut lines = Vec::new();
+    match (&scenario.target.endpoint, options.http) {
+        (Endpoint::Url(url), HttpVersion::Http2) if url.scheme() == "http" => {
+            lines.push("--http2-prior-knowledge".to_owned());
+        }
+        (_, HttpVersion::Http2) => lines.push("--http2".to_owned()),
+        (_, HttpVersion::Http1) => {}
+    }
+    lines.extend(options.tls.authority.iter().map(|own| file("--cacert", &own.file)));
+    if let Some(own) = &options.tls.client {
+        lines.extend([file("--cert", &own.file), file("--key", &own.key_file)]);
+    }
+    if options.tls.verification == Verification::None {
+        lines.push("--insecure".to_owned());
+    }
+    if let Some(proxy) = &options.proxy {
+        lines.push(format!("--proxy {}", quote(proxy.url.as_str())));
+        lines.extend(proxy.credentials.as_ref().map(|_| "--proxy-user \"$PROXY_CREDENTIALS\"".to_owned()));
+    }
+    let named =
+        |(name, address): &(String, SocketAddr)| format!("--connect-to {}", quote(&format!("{name}::{address}")));
+    lines.extend(options.resolve.iter().map(named));
+    lines.extend(options.source_addresses.first().map(|address| format!("--interface {address}")));
+    if options.compression == Compression::Gzip {
+        lines.push("--compressed".to_owned());
+    }
+    lines.extend(options.connect_timeout.map(|time| format!("--connect-timeout {}", time.as_secs_f64())));
+    lines
 }
 
 /// A text in single quotes, as one word of a shell.

@@ -1,7 +1,7 @@
 //! From a TOML file to a checked scenario or simulator, with all mistakes at once.
 //!
 //! Each part of the file has a reader of its own, which notes what is wrong and goes on; nothing leaves the loader unless
-//! nothing was noted. It reads the scenario and its data files, and nothing else.
+//! nothing was noted. It reads the scenario, its data files and its certificates, and nothing else.
 
 mod address;
 mod arrivals;
@@ -13,6 +13,7 @@ mod simulator;
 mod source;
 mod target;
 mod thresholds;
+mod transport;
 mod tree;
 mod trial;
 mod variants;

@@ -23,6 +23,8 @@ pub struct Plan {
     pub arrivals: Option<u64>,
     /// How users share connections.
     pub connections: Connections,
+    /// What is unusual about connections, in one line; `None` where nothing is.
+    pub transport: Option<String>,
     /// The tokens that users have; 0 where requests are not authorised.
     pub tokens: usize,
     /// What we impose on ourselves.
@@ -61,6 +63,7 @@ impl Scenario {
                 Schedule::Arrivals(open) => Some(open.arrivals.count()),
             },
             connections: self.load.connections,
+            transport: self.target.connection.outline(),
             tokens: if matches!(self.target.auth, Auth::None) { 0 } else { tokens },
             limit: self.limit,
             most_requests,
@@ -99,6 +102,9 @@ impl fmt::Display for Plan {
         }
         writeln!(f)?;
         writeln!(f, "connections  {connections}")?;
+        if let Some(transport) = &self.transport {
+            writeln!(f, "transport    {transport}")?;
+        }
         match self.tokens {
             0 => writeln!(f, "tokens       none")?,
             tokens => writeln!(f, "tokens       {}", format::count(tokens as u64))?,

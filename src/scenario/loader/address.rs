@@ -1,5 +1,7 @@
 //! Addresses of servers, and who may be given load.
 
+use std::net::IpAddr;
+
 use url::{Host, Url};
 
 use super::tree::Field;
@@ -66,14 +68,28 @@ pub(super) fn need_permission(url: &Url, field: &Field<'_>, is_allowed: bool) {
         None => false,
     };
     if !is_loopback && !is_allowed {
-        field.mistake(
-            "is not on this machine; add `target.permission`, a text that says who allowed this load and when",
-        );
+        note_permission(field);
     }
 }
 
-/// An address of a server. Messages do not quote it: it may hold credentials.
+/// As [`need_permission`], for an address.
+pub(super) fn need_permission_for(address: IpAddr, field: &Field<'_>, is_allowed: bool) {
+    if !address.is_loopback() && !is_allowed {
+        note_permission(field);
+    }
+}
+
+fn note_permission(field: &Field<'_>) {
+    field.mistake("is not on this machine; add `target.permission`, a text that says who allowed this load and when");
+}
+
+/// An address of a server that is asked with the credentials of `[target.auth]`.
 pub(super) fn url(field: &Field<'_>) -> Option<Url> {
+    server(field, "put them into [target.auth]")
+}
+
+/// An address of a server. Messages do not quote it: it may hold credentials; `remedy` says where those go.
+pub(super) fn server(field: &Field<'_>, remedy: &str) -> Option<Url> {
     let text = field.text()?;
     let problem = match Url::parse(&text.value) {
         Err(error) => format!("is no URL ({error}); write one such as \"https://api.example.com\""),
@@ -81,7 +97,7 @@ pub(super) fn url(field: &Field<'_>) -> Option<Url> {
             "is neither http nor https; use one of these".to_owned()
         }
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            "holds credentials; put them into [target.auth]".to_owned()
+            format!("holds credentials; {remedy}")
         }
         Ok(url) if url.query().is_some() || url.fragment().is_some() => {
             "holds a query or a fragment; put queries into the `path` of the variants".to_owned()

@@ -18,6 +18,10 @@ pub(super) fn redacted(tree: &DeTable<'_>, overrides: &Overrides) -> Value {
             hide(tokens);
         }
     }
+    let proxy = source.get_mut("target").and_then(|target| target.get_mut("connection")?.get_mut("proxy"));
+    if let Some(password) = proxy.and_then(|proxy| proxy.get_mut("password")) {
+        hide(password);
+    }
     let variants = source.get_mut("variant").and_then(Value::as_array_mut).into_iter().flatten();
     for headers in variants.filter_map(|variant| variant.get_mut("headers").and_then(Value::as_object_mut)) {
         for (_, value) in headers.iter_mut().filter(|(name, _)| is_secret(name)) {

@@ -1,13 +1,14 @@
-//! `[target]`: where the API is, and who allowed the load.
+//! `[target]`: where the API is, who allowed the load, and how connections are made.
 
 use std::time::Duration;
 
 use super::address::{Place, need_permission, url};
 use super::tree::{Field, Table};
-use super::{auth, simulator};
-use crate::scenario::{Auth, Endpoint, Target, TokenPool};
+use super::{auth, simulator, transport};
+use crate::scenario::{Auth, ConnectionOptions, Endpoint, Target, TokenPool};
 
-const KEYS: [&str; 7] = ["simulator", "base_url", "region", "timeout", "give_up", "permission", "auth"];
+const KEYS: [&str; 8] =
+    ["simulator", "base_url", "region", "timeout", "give_up", "permission", "auth", "connection"];
 const DEFAULT_TIME: Duration = Duration::from_secs(10);
 
 /// What could be read of the table: other parts of the scenario depend on some of it, even where the rest is wrong.
@@ -19,13 +20,15 @@ pub(super) struct Parts {
     /// The time after which an attempt is given up.
     pub(super) timeout: Duration,
     give_up: Duration,
+    connection: ConnectionOptions,
 }
 
 impl Parts {
     /// The target, when all of it is right.
     pub(super) fn whole(self) -> Option<Target> {
         let (auth, tokens) = self.auth?;
-        Some(Target { endpoint: self.endpoint?, auth, tokens, timeout: self.timeout, give_up: self.give_up })
+        let Self { endpoint, timeout, give_up, connection, .. } = self;
+        Some(Target { endpoint: endpoint?, auth, tokens, timeout, give_up, connection })
     }
 }
 
@@ -41,7 +44,9 @@ pub(super) fn read(root: &Table<'_>) -> Option<Parts> {
         need_permission(url, &field, is_allowed);
     }
     let auth = auth::read(&table, place.as_ref(), is_allowed);
-    Some(Parts { endpoint: place.map(|place| place.endpoint), auth, timeout, give_up })
+    let endpoint = place.map(|place| place.endpoint);
+    let connection = transport::read(&table, endpoint.as_ref(), auth.as_ref().map(|(auth, _)| auth), is_allowed);
+    Some(Parts { endpoint, auth, timeout, give_up, connection })
 }
 
 fn place(table: &Table<'_>) -> Option<Place> {
