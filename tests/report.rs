@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use patchload::measure::{Run, State, Totals, Warning};
+use patchload::measure::{Logins, Run, State, Totals, Warning};
 use patchload::report;
 
 mod synthetic;
@@ -53,6 +53,16 @@ fn a_run_without_any_attempt_shows_no_figure_that_it_does_not_have() {
     run.warnings = vec![Warning::Killed { seconds: 0 }, Warning::TargetDied { after_s: 10.0 }];
     run.totals = Totals::new(2);
     assert_golden("report-nothing.txt", &text(&run));
+}
+
+#[test]
+fn a_region_and_what_there_is_to_tell_of_tokens_stand_at_the_top() {
+    let mut run = synthetic::run(&seconds(3, 30, 1));
+    run.header.scenario = serde_json::json!({ "target": { "region": "mypurecloud.de" } });
+    assert!(text(&run).contains("\ntarget   main (region mypurecloud.de)\n"), "{}", text(&run));
+    assert!(!text(&run).contains("\ntokens "), "one login for each token is nothing to tell");
+    run.totals.logins = Logins { made: 3, renewed_after_401: 1, ..Logins::default() };
+    assert!(text(&run).contains("\ntokens   3 logins; 1 renewed after a 401\n"), "{}", text(&run));
 }
 
 #[test]

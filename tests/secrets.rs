@@ -117,6 +117,11 @@ fn quoting(asked: &Asked) -> Reply {
     }
 }
 
+/// The same for tokens that no login gave.
+fn quoting_given_tokens(asked: &Asked) -> Reply {
+    (403, "", format!(r#"{{"message": "{0}", "contextId": "{0}"}}"#, asked.authorization))
+}
+
 /// The ways to say who is who.
 fn credentials() -> [String; 3] {
     [
@@ -147,7 +152,7 @@ fn no_output_of_check_run_and_report_shows_a_secret() {
 
 #[test]
 fn no_output_of_a_run_with_given_tokens_shows_one() {
-    let (place, server) = (Place::new(), Answering::start(|asked| (403, "", format!("\"{}\"", asked.authorization))));
+    let (place, server) = (Place::new(), Answering::start(quoting_given_tokens));
     let target = format!(
         "[target]\nbase_url = \"http://{}\"\n[target.auth]\nkind = \"bearer\"\n\
          tokens = [\"${{TOKEN}}\", \"literal-token-Q7\"]",

@@ -298,3 +298,20 @@ pub struct Run {
     /// The sum of its seconds.
     pub totals: Totals,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logins_are_told_without_what_is_zero() {
+        let one = Logins { made: 1, ..Logins::default() };
+        assert_eq!((one.to_string().as_str(), one.is_eventful()), ("1 login", false));
+        let many = Logins { made: 1_234, renewed_by_age: 2, renewed_after_401: 1, throttled: 4, failed: 1 };
+        assert_eq!(
+            many.to_string(),
+            "1,234 logins; 2 renewed by age, 1 renewed after a 401, 4 throttled, 1 renewal failed"
+        );
+        assert!(Logins { failed: 1, ..one }.is_eventful());
+    }
+}

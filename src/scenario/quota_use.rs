@@ -127,3 +127,42 @@ pub(super) fn line(quota: &Quota) -> String {
         _ => quota.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::scenario::Overrides;
+
+    #[test]
+    fn a_quota_per_client_counts_the_tokens_of_each_client_together() {
+        let text = r#"
+            name = "clients"
+            [target]
+            simulator = { clients = 2, quota = [
+                { name = "client", model = "fixed-window", rate = "300/min", per = "client" },
+                { name = "token", model = "fixed-window", rate = "300/min" },
+                { name = "all", model = "fixed-window", rate = "300/min", per = "organisation" },
+            ] }
+            [target.auth]
+            kind = "client-credentials"
+            clients = [{ id = "simulator" }, { id = "simulator-2" }]
+            tokens = 3
+            [[variant]]
+            name = "v"
+            path = "/x"
+            expect = [202]
+            [load]
+            stages = [{ for = "1m", users = 9 }]
+            [limit]
+            rate = "149/min"
+            per = "token"
+        "#;
+        let scenario = Scenario::parse(Path::new("clients.toml"), text.as_bytes(), &|_| None, &Overrides::default());
+        let uses = scenario.unwrap().plan().quotas;
+        let found: Vec<_> = uses.iter().map(|used| (used.admitted, used.share)).collect();
+        // 150 permits for each token, two of which are the first client's.
+        assert_eq!(found, [(Some(600), Some(1.0)), (Some(900), Some(0.5)), (Some(300), Some(1.5))]);
+    }
+}
