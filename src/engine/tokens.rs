@@ -10,7 +10,7 @@ use url::Url;
 
 use super::renewals::{Cause, Due, Renewals};
 use crate::http::{HeaderValue, Login, LoginError, Token};
-use crate::measure::{Answer, Logins};
+use crate::measure::{Answer, Logins, Outcome};
 use crate::scenario::{Auth, Target};
 use crate::units::format;
 
@@ -274,7 +274,9 @@ impl TokenView {
         let texts = [Some(&mut answer.code), answer.message.as_mut(), answer.correlation_id.as_mut()];
         texts.into_iter().flatten().for_each(|text| hide(text, &issue.authorization));
         let unreported = &self.unreported[*token];
-        if answer.status == Some(401) && issue.generation >= unreported.get() {
+        // A variant that expects 401 asks for it.
+        let is_refused = answer.outcome == Outcome::Rejected && answer.status == Some(401);
+        if is_refused && issue.generation >= unreported.get() {
             let report = Report { token: *token, generation: issue.generation };
             if self.reports.try_send(report).is_ok() {
                 unreported.set(issue.generation + 1);
@@ -303,7 +305,6 @@ fn hide(text: &mut String, authorization: &HeaderValue) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Outcome;
 
     fn view(reports: mpsc::Sender<Report>) -> TokenView {
         let mut authorization = HeaderValue::from_static("Bearer not-to-be-shown");
@@ -323,6 +324,8 @@ mod tests {
         let (tx, mut rx) = mpsc::channel(2);
         let view = view(tx);
         let pass = view.of(0);
+        view.note(pass.as_ref(), &mut Answer::accepted(401));
+        assert!(rx.try_recv().is_err(), "it was expected");
         for status in [401, 403, 401, 202, 401] {
             view.note(pass.as_ref(), &mut answer(status));
         }
