@@ -5,9 +5,11 @@ mod check;
 mod descriptors;
 mod ending;
 mod exit;
+mod hours;
 mod ports;
 mod repeat;
 mod report;
+mod restore;
 mod run;
 mod screen;
 mod seats;
@@ -32,6 +34,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Check(arguments) => check::check(arguments),
         Command::Report(arguments) => report::report(arguments),
+        Command::Restore(arguments) => restore::restore(arguments),
         Command::Sim(arguments) => sim::sim(arguments),
     };
     let exit = match result {

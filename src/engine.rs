@@ -3,6 +3,7 @@
 //! The engine owns threads and clocks. It knows no files and prints nothing: each closed second goes to the caller, who
 //! decides what becomes of it. See [`run`].
 
+mod budget;
 mod clock;
 mod collector;
 mod cpu;
@@ -14,7 +15,9 @@ mod pause;
 mod placement;
 mod renewals;
 mod shift;
+mod snapshot;
 mod source;
+mod stops;
 mod tokens;
 mod user;
 mod worker;
@@ -34,6 +37,7 @@ pub use clock::{PausableClock, RunClock};
 pub use lanes::{Lane, Lanes, Permit, Turn};
 pub use limiter::Limiter;
 pub use placement::Placement;
+pub use snapshot::{SnapshotError, SnapshotKeeper};
 pub use tokens::{PutOff, TokenKeeper};
 
 use crate::http::{ClientError, Clients, Transport};
@@ -41,10 +45,12 @@ use crate::judge::{self, Abort, Evidence, Watch};
 use crate::measure::{Interval, Second, Totals, Warning};
 use crate::scenario::{Load, Scenario};
 use crate::units::Timer;
+use budget::Budget;
 use collector::Collector;
 use log::{Log, Outlet, Part};
 use observed::Observed;
 use shift::work;
+use stops::Stops;
 use tokens::{Subscription, TokenView, Told};
 use worker::Worker;
 
@@ -151,6 +157,7 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
     let mut collector = crew.collector(&scenario.load);
     let mut observed = Observed::new(&scenario, crew.threads.len());
     let mut alive = Alive::default();
+    let mut stops = Stops::new(scenario.care.stops);
     let mut warnings = Vec::new();
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     let mut stopped = stop.0.subscribe();
@@ -183,6 +190,11 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
                 warnings.push(Warning::TargetDied { after_s: after.as_secs_f64() });
                 stop.request();
             }
+            let refusal = stops.second(&second.interval.all_counts(), second.interval.refusals);
+            if let Some(refusal) = refusal.filter(|_| !stop.is_requested()) {
+                warnings.push(refusal);
+                stop.request();
+            }
         }
     }
     collector.end_at(crew.clock.now());
@@ -193,14 +205,18 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
     }
     crew.join()?;
     let totals = collector.into_totals();
-    let died = !warnings.is_empty();
+    let target_refused = !warnings.is_empty();
     if logins.failed > 0 {
         warnings.insert(0, Warning::RenewalsFailed { count: logins.failed, last_error });
     }
-    if !died && abort.is_none() && stop.is_requested() && totals.elapsed_s < planned.as_secs_f64() {
+    if !target_refused && abort.is_none() && stop.is_requested() && totals.elapsed_s < planned.as_secs_f64() {
         warnings.push(Warning::Interrupted { elapsed_s: totals.elapsed_s, planned_s: planned.as_secs_f64() });
     }
-    let is_whole = !died && !stop.is_requested();
+    let is_whole = !target_refused && !stop.is_requested() && !observed.is_budget_spent();
+    if let Some(budget) = scenario.care.budget.filter(|_| observed.is_budget_spent()) {
+        let (elapsed_s, planned_s) = (totals.elapsed_s, planned.as_secs_f64());
+        warnings.push(Warning::BudgetSpent { budget, elapsed_s, planned_s });
+    }
     let thresholds = judge::evaluate(&scenario.thresholds, &totals);
     let evidence = Evidence { thresholds, ..observed.evidence(&scenario, &totals, is_whole) };
     Ok(Ended { totals, warnings, evidence, abort })
@@ -251,6 +267,9 @@ impl Crew {
         let placement = Placement::new(&scenario, workers);
         let (tx, parts) = mpsc::channel(placement.workers().get() * PARTS_UNDER_WAY);
         let start = Instant::now() + SET_UP;
+        let renewals = tokens.renewals_within(scenario.load.length());
+        let attempts = scenario.attempts_in_budget().map(|attempts| attempts.saturating_sub(renewals));
+        let shares = attempts.map(|attempts| placement.shares_of(&scenario, attempts));
         let variants = scenario.variants.len();
         let (mut emptied, mut threads) = (Vec::new(), Vec::new());
         for index in 0..placement.workers().get() {
@@ -261,6 +280,7 @@ impl Crew {
                 scenario: scenario.clone(),
                 placement: placement.clone(),
                 index,
+                share: shares.as_ref().map(|shares| shares[index]),
                 start,
                 outlet,
                 tokens: tokens.subscribe(),
@@ -305,6 +325,8 @@ struct Bench {
     scenario: Arc<Scenario>,
     placement: Placement,
     index: usize,
+    /// Its share of the budget, in attempts; `None` for as many as it likes.
+    share: Option<u64>,
     start: Instant,
     outlet: Outlet,
     tokens: Subscription,
@@ -319,13 +341,14 @@ impl Bench {
     ) -> Result<(), Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let ended = LocalSet::new().block_on(&runtime, async move {
-            let Self { scenario, placement, index, start, outlet, mut tokens, stop } = self;
+            let Self { scenario, placement, index, share, start, outlet, mut tokens, stop } = self;
             let clock = RunClock::new(start);
             let open = open(clock.clone())?;
             let view = Rc::new(TokenView::new(&mut tokens));
             let log = Log::new(scenario.variants.len(), scenario.load.main, outlet);
             let users: Vec<u32> = placement.users_of(&scenario, index).collect();
-            let worker = Worker::new(scenario, clock.clone(), view.clone(), log, (placement, index));
+            let mut worker = Worker::new(scenario, clock.clone(), view.clone(), log, (placement, index));
+            worker.budget = Budget::new(share);
             // Nothing else is to be done here yet, and this sleep is far more punctual than the runtime's.
             thread::sleep(start.saturating_duration_since(Instant::now()));
             let mut following = JoinSet::new();

@@ -3,6 +3,7 @@
 //! This module owns connections, TLS, logins and the classification of answers. It never retries, never waits for a
 //! limit, and what the server does is data, never an error.
 
+mod aside;
 mod broken;
 mod classify;
 mod client;
@@ -15,6 +16,7 @@ mod tls;
 use std::future::Future;
 use std::time::Duration;
 
+pub use aside::{Aside, Reply};
 pub use client::{ClientError, Clients, HttpUser, WorkerClients};
 pub use login::{Login, LoginError, Token};
 pub use probe::{ProbeError, probe};

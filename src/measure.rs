@@ -8,11 +8,13 @@ mod failures;
 mod interval;
 mod run;
 mod sample;
+mod snapshot;
 
 pub use distributions::{Clock, Distributions, PERCENTILES, micros, new_histogram, quantile};
 pub use failures::{Failure, FailureKey, Failures, MAX_FAILURES, OTHER};
 #[cfg(test)]
 pub(crate) use interval::sample_at;
-pub use interval::{Blocks, Counts, Interval, Of, Recorder, VariantInterval};
+pub use interval::{Blocks, Counts, Interval, Of, Recorder, Refusals, VariantInterval};
 pub use run::{Header, Host, Logins, Phase, Run, SCHEMA, Second, State, Totals, VariantTotals, Warning};
 pub use sample::{Answer, Outcome, Sample};
+pub use snapshot::{Kept, NotRestored, Restoration};

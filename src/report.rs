@@ -4,9 +4,11 @@
 //! computes no figure of its own: rates come from [`results`](crate::results), quantiles from
 //! [`measure`](crate::measure), and the text of every number from [`units::format`](crate::units::format).
 
+mod restoration;
 mod set;
 mod table;
 mod text;
 
+pub use restoration::restoration;
 pub use set::{set, set_line};
 pub use text::text;

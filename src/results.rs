@@ -14,6 +14,7 @@ mod log;
 mod rates;
 mod read;
 mod set;
+mod snapshot;
 mod tables;
 
 pub use error::Error;
@@ -21,12 +22,16 @@ pub use folder::Folder;
 pub use rates::{Estimate, Rates};
 pub use read::{read, rebuild};
 pub use set::{Entry, Figure, FigureSpread, Figures, LeftOut, Set, SetFolder, SetPlan, is_set, rebuild_set};
+pub use snapshot::{Origin, note_restoration, read_snapshot, restoration};
 
 /// The name, in every report, of what is said of all variants together or of all outcomes together.
 pub const ALL: &str = "all";
 
 /// The files of a run folder, in the order in which a reader wants them.
 pub const FILES: [&str; 6] = [SUMMARY, FAILURES, LATENCY, TIMELINE, LOG, RUN];
+
+/// What the attributes were before the run: the file that `patchload restore` reads.
+pub const SNAPSHOT: &str = "snapshot.jsonl";
 
 const RUN: &str = "run.json";
 const LOG: &str = "latency.hlog";

@@ -3,6 +3,7 @@
 //! This module turns a TOML file into a checked [`Scenario`]: whoever holds one need not check again. It also decides, as
 //! pure functions of seed and operation number, what each operation is ([`Operation`]).
 
+mod care;
 mod caution;
 mod curl;
 mod data;
@@ -14,8 +15,10 @@ mod overrides;
 mod plan;
 mod population;
 mod quota_use;
+mod read;
 mod shown;
 mod simulator;
+mod snapshot;
 mod template;
 mod transport;
 mod variant;
@@ -27,6 +30,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use care::{AllowedHours, Care, Outside, StopRules, Unauthorized};
 pub use caution::Caution;
 pub use curl::curl;
 pub use data::{Data, Pick, Rows};
@@ -34,13 +38,15 @@ pub use loader::File;
 pub use mistake::{LoadError, Mistake};
 pub use operation::{Operation, TokenPool};
 pub use overrides::Overrides;
-pub use plan::Plan;
+pub use plan::{BudgetPlan, Ends, Plan};
 pub use population::{Course, Life, Participant, Role, population};
 pub use quota_use::QuotaUse;
+pub use read::{Read, ReadError, attributes_in};
 pub use simulator::{
     CLIENT_ID, CLIENT_SECRET, Dialect, Draw, Factor, Faults, LogNormal, QuotaHeaders, READ_ONLY_TOKEN, RetryAfter,
     STATIC_TOKEN, Signals, SilentDrop, Simulator, Stall, Timed,
 };
+pub use snapshot::{Earlier, Snapshot, SnapshotRequests};
 pub use transport::{
     Authority, ClientCertificate, Compression, ConnectionOptions, HttpVersion, Proxy, TlsOptions, Verification,
 };
@@ -67,6 +73,12 @@ pub struct Scenario {
     pub load: Load,
     /// What we impose on ourselves; `None` for no limit.
     pub limit: Option<Limit>,
+    /// What a run must not do to its target.
+    pub care: Care,
+    /// How attributes are seen; `None` where the scenario does not say.
+    pub read: Option<Read>,
+    /// Whether and how attributes are put back after a run.
+    pub snapshot: Option<Snapshot>,
     /// What the run is to keep, in the order of the file; none where the scenario says nothing.
     pub thresholds: Vec<Threshold>,
     /// The scenario as it stands in the file, before `${ENV}` was put in, literal secrets replaced by `***`, with the

@@ -4,11 +4,13 @@
 //! itself. The module does no I/O and reads no clock; [`Timer`] only says what a clock can do.
 
 pub mod format;
+mod hours;
 mod parse;
 mod rate;
 mod share;
 mod timer;
 
+pub use hours::Hours;
 pub use parse::{ParseError, parse_duration};
 pub use rate::Rate;
 pub use share::Share;

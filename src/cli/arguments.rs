@@ -31,6 +31,8 @@ pub(super) enum Command {
     Check(CheckArguments),
     /// Rebuild the reports of a run folder or a set, also of one that was killed, and print its summary
     Report(ReportArguments),
+    /// Put back the attributes that a run with a snapshot has changed, where it could not do so itself
+    Restore(RestoreArguments),
     /// Serve the simulated API on a port of this machine
     Sim(SimArguments),
 }
@@ -64,6 +66,7 @@ impl ScenarioArguments {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(super) struct RunArguments {
     #[command(flatten)]
     pub(super) scenario: ScenarioArguments,
@@ -76,6 +79,9 @@ pub(super) struct RunArguments {
     /// The pause between two runs [default: 5s]
     #[arg(long, value_name = "TIME", value_parser = time, requires = "repeat")]
     pause: Option<Duration>,
+    /// Load, check and print everything, and send nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
     /// Write what the embedded simulator did with each of its latest requests into the run folder: truth.jsonl
     #[arg(long)]
     pub(super) truth: bool,
@@ -109,6 +115,15 @@ pub(super) struct CheckArguments {
 pub(super) struct ReportArguments {
     /// The run folder, or that of a set of runs
     pub(super) dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RestoreArguments {
+    /// The run folder
+    pub(super) dir: PathBuf,
+    /// The scenario, where its file is not where it was
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) scenario: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `patchload check`: is the file right, and what does it describe?
 
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 
 use super::arguments::{CheckArguments, ScenarioArguments};
 use super::exit::{Exit, Failure};
@@ -21,7 +22,16 @@ pub(super) fn check(arguments: &CheckArguments) -> Result<Exit, Failure> {
 }
 
 fn check_scenario(scenario: &Scenario, arguments: &ScenarioArguments) -> Result<(), Failure> {
-    let seats = Seats::new(scenario, arguments.workers);
+    put(&describe(scenario, arguments.workers))?;
+    for caution in scenario.cautions() {
+        say(&format!("caution: {caution}"));
+    }
+    Ok(())
+}
+
+/// The plan of a scenario, its thresholds, and a request of each variant as curl.
+pub(super) fn describe(scenario: &Scenario, workers: Option<NonZeroUsize>) -> String {
+    let seats = Seats::new(scenario, workers);
     let mut text = format!("{}\nworkers      {}\n", scenario.plan(), Placement::new(scenario, seats.workers));
     for threshold in &scenario.thresholds {
         let _ = writeln!(text, "threshold    {} {}", threshold.metric(), threshold.condition());
@@ -29,9 +39,5 @@ fn check_scenario(scenario: &Scenario, arguments: &ScenarioArguments) -> Result<
     for (index, variant) in scenario.variants.iter().enumerate() {
         let _ = write!(text, "\n# variant {}\n{}\n", variant.name, curl(scenario, index));
     }
-    put(&text)?;
-    for caution in scenario.cautions() {
-        say(&format!("caution: {caution}"));
-    }
-    Ok(())
+    text
 }

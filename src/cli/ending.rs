@@ -75,10 +75,17 @@ impl Line {
 /// The code that a warning stands for.
 fn exit_of(warning: &Warning) -> Exit {
     match warning {
-        Warning::TargetDied { .. } => Exit::TargetUnusable,
-        Warning::Interrupted { .. } => Exit::Interrupted,
+        // A target that sends us away can be used no more than one that does not answer.
+        Warning::TargetDied { .. } | Warning::RetryAfterTooLong { .. } | Warning::Unauthorized { .. } => {
+            Exit::TargetUnusable
+        }
+        Warning::Interrupted { .. } | Warning::WindowClosed { .. } => Exit::Interrupted,
         Warning::Aborted { .. } => Exit::Crossed,
-        Warning::RenewalsFailed { .. } | Warning::CertificatesNotChecked | Warning::Killed { .. } => Exit::Done,
+        Warning::RenewalsFailed { .. }
+        | Warning::CertificatesNotChecked
+        | Warning::Killed { .. }
+        | Warning::BudgetSpent { .. }
+        | Warning::NotRestored { .. } => Exit::Done,
     }
 }
 

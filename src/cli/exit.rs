@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::units::Hours;
 use crate::{engine, http, results, scenario, sim};
 
 /// How the process ends; the codes are part of the interface.
@@ -58,6 +59,16 @@ pub(super) enum Failure {
         "--truth writes what the embedded simulator did, and the target is another server; ask a simulator of yours at /_sim/truth"
     )]
     NoTruth,
+    #[error(
+        "it is outside of the allowed hours {hours}, which begin at {opens}; nothing was sent; start it then, or set `limit.outside` to \"pause\" to wait for them"
+    )]
+    OutsideHours { hours: Hours, opens: String },
+    #[error("{}: {what}; name the scenario of the run as it was, by --scenario", .file.display())]
+    OtherScenario { file: PathBuf, what: String },
+    #[error("the run had an embedded simulator, which ended with it; nothing is left to put back")]
+    SimulatorGone,
+    #[error(transparent)]
+    Snapshot(#[from] engine::SnapshotError),
     #[error(transparent)]
     Results(#[from] results::Error),
     #[error(transparent)]
@@ -80,12 +91,24 @@ impl Failure {
     /// The exit code of this failure.
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Login(http::LoginError::Client(_)) | Self::Unreachable(http::ProbeError::Client(_)) => Exit::Internal,
-            Self::Login(_) | Self::Unreachable(_) => Exit::TargetUnusable,
+            Self::Login(http::LoginError::Client(_))
+            | Self::Unreachable(http::ProbeError::Client(_))
+            | Self::Snapshot(engine::SnapshotError::Client(_)) => Exit::Internal,
+            Self::Login(_) | Self::Unreachable(_) | Self::Snapshot(engine::SnapshotError::Unreadable { .. }) => {
+                Exit::TargetUnusable
+            }
             Self::Scenario(_)
             | Self::NoSimulator(_)
             | Self::NoTruth
-            | Self::Results(results::Error::NotARunFolder { .. } | results::Error::StillRunning { .. }) => Exit::Usage,
+            | Self::OutsideHours { .. }
+            | Self::OtherScenario { .. }
+            | Self::SimulatorGone
+            | Self::Snapshot(engine::SnapshotError::NotWanted)
+            | Self::Results(
+                results::Error::NotARunFolder { .. }
+                | results::Error::NoSnapshot { .. }
+                | results::Error::StillRunning { .. },
+            ) => Exit::Usage,
             Self::Results(_)
             | Self::Simulator(_)
             | Self::Engine(_)

@@ -12,7 +12,8 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<Exit, Failure> {
         report::set(&results::rebuild_set(dir)?, dir)
     } else {
         let (run, judgement) = results::rebuild(dir)?;
-        report::text(&run, judgement.as_ref(), dir)
+        let restored = results::restoration(dir)?.as_ref().map(report::restoration).unwrap_or_default();
+        format!("{}{restored}", report::text(&run, judgement.as_ref(), dir))
     };
     put(&text)?;
     Ok(Exit::Done)

@@ -1,15 +1,17 @@
 //! `patchload run`: from a scenario to a run folder, or to a set of them.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::arguments::{RunArguments, ScenarioArguments};
 use super::exit::{Exit, Failure};
+use super::ports::Ports;
 use super::seats::Seats;
-use super::session::Session;
-use super::{put, repeat, say};
+use super::session::{Session, TRUTH};
+use super::{check, hours, put, repeat, say};
 use crate::engine::Placement;
 use crate::report;
-use crate::results::Folder;
+use crate::results::{FILES, Folder, SNAPSHOT};
 use crate::scenario::{Endpoint, Scenario};
 use crate::units::format;
 
@@ -30,6 +32,9 @@ pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
         return Err(Failure::NoTruth);
     }
     let seats = Seats::new(&scenario, arguments.scenario.workers);
+    if arguments.dry_run {
+        return dry_run(&scenario, arguments);
+    }
     if !arguments.quiet {
         tell(&scenario, &seats, arguments);
     }
@@ -38,6 +43,22 @@ pub(super) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
         Some(runs) => Ok(repeat::repeat(session, arguments, runs)),
         None => once(session, arguments),
     }
+}
+
+/// Says all that a run would do, and does nothing of it.
+fn dry_run(scenario: &Scenario, arguments: &RunArguments) -> Result<Exit, Failure> {
+    let mut text = check::describe(scenario, arguments.scenario.workers);
+    let files = FILES.iter().copied().chain(scenario.snapshot.as_ref().map(|_| SNAPSHOT));
+    let files: Vec<_> = files.chain(arguments.truth.then_some(TRUTH)).collect();
+    let folder = arguments.out.join(format!("{}-UTCTIME", scenario.name));
+    let _ = write!(text, "\nwould write  {}: {}\nsent         nothing\n", folder.display(), files.join(" "));
+    put(&text)?;
+    let ports = Ports::of(scenario).and_then(|ports| ports.caution(scenario));
+    let cautions = scenario.cautions().iter().map(ToString::to_string).collect::<Vec<_>>();
+    for caution in cautions.into_iter().chain(ports).chain(hours::caution(scenario)) {
+        say(&format!("caution: {caution}"));
+    }
+    Ok(Exit::Done)
 }
 
 /// Says what is going to happen.
@@ -61,7 +82,8 @@ fn once(mut session: Session, arguments: &RunArguments) -> Result<Exit, Failure>
         return Ok(Exit::Interrupted);
     };
     // A reader of the summary that went away changes nothing about the run.
-    let printed = put(&report::text(&closed.run, Some(&closed.judgement), &closed.path));
+    let restored = closed.restoration.as_ref().map(report::restoration).unwrap_or_default();
+    let printed = put(&format!("{}{restored}", report::text(&closed.run, Some(&closed.judgement), &closed.path)));
     closed.unwritten.extend(printed.err().filter(|failure| !failure.is_closed_pipe()));
     let ending = closed.ending(arguments.invalid());
     for line in ending.lines() {

@@ -14,7 +14,9 @@ use super::arguments::RunArguments;
 use super::descriptors;
 use super::ending::{End, Ending, Invalid};
 use super::exit::{Exit, Failure};
+use super::hours::{self, Closing};
 use super::ports::Ports;
+use super::restore::{self, Guard};
 use super::say;
 use super::screen::Screen;
 use super::seats::Seats;
@@ -22,20 +24,22 @@ use super::signals::Signals;
 use crate::engine::{self, Ended, Job, Placement, Stop, TokenKeeper};
 use crate::http;
 use crate::judge::{self, Demand, Judgement};
-use crate::measure::{Header, Host, Run, SCHEMA, State, Warning};
-use crate::results::{self, Folder};
+use crate::measure::{Header, Host, Restoration, Run, SCHEMA, State, Warning};
+use crate::results::{self, Folder, Origin};
 use crate::scenario::{Connections, Endpoint, Scenario, Schedule, Verification};
 use crate::sim::{self, Server};
 use crate::units::Share;
 
 /// The file of the run folder with what the embedded simulator did.
-const TRUTH: &str = "truth.jsonl";
+pub(super) const TRUTH: &str = "truth.jsonl";
 
 /// What all runs of a command have in common.
 pub(super) struct Session {
     scenario: Arc<Scenario>,
     seats: Seats,
     placement: Placement,
+    /// Where attributes that are put back belong.
+    origin: Origin,
     /// Open files, where a run needs more than there are.
     descriptors: Option<Demand>,
     ports: Option<Ports>,
@@ -50,6 +54,8 @@ pub(super) struct Session {
 pub(super) struct Closed {
     pub(super) run: Run,
     pub(super) judgement: Judgement,
+    /// What became of the attributes; `None` where none were to be put back.
+    pub(super) restoration: Option<Restoration>,
     /// The run folder.
     pub(super) path: PathBuf,
     /// What could not be written.
@@ -70,13 +76,22 @@ impl Session {
         let placement = Placement::new(&scenario, seats.workers);
         let descriptors = make_room_for_connections(&scenario, &seats);
         let ports = Ports::of(&scenario);
+        if let Some(caution) = hours::caution(&scenario) {
+            say(&format!("caution: {caution}"));
+        }
         if let Some(caution) = ports.and_then(|ports| ports.caution(&scenario)) {
             say(&format!("caution: {caution}"));
         }
         let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
         let signals = runtime.block_on(async { Signals::new() }).map_err(Failure::Runtime)?;
         let (truth, quiet) = (arguments.truth, arguments.quiet);
-        Ok(Self { scenario, seats, placement, descriptors, ports, truth, quiet, runtime, signals })
+        let file = std::path::absolute(&arguments.scenario.scenario);
+        let target = match &scenario.target.endpoint {
+            Endpoint::Url(url) => Some(url.to_string()),
+            Endpoint::Simulator(_) => None,
+        };
+        let origin = Origin::new(file.unwrap_or_else(|_| arguments.scenario.scenario.clone()), target);
+        Ok(Self { scenario, seats, placement, origin, descriptors, ports, truth, quiet, runtime, signals })
     }
 
     /// Runs the scenario, with its reports in the folder that `open` makes when the target has been reached; `None` when a
@@ -85,14 +100,26 @@ impl Session {
         &mut self,
         open: impl FnOnce(&Header) -> Result<Folder, results::Error>,
     ) -> Result<Option<Closed>, Failure> {
+        if let Some(window) = self.scenario.care.window
+            && self.runtime.block_on(hours::wait(window, &mut self.signals))? == Paused::Stopped
+        {
+            return Ok(None);
+        }
         let (server, base) = locate(&self.scenario, &self.seats)?;
         let reached = self.runtime.block_on(reach(&self.scenario, &base, &mut self.signals))?;
-        let Some(tokens) = reached else { return Ok(None) };
+        let Some((tokens, guard)) = reached else { return Ok(None) };
         let header = header(&self.scenario, &self.seats, &self.placement);
         let mut folder = open(&header)?;
+        if let Some(guard) = &guard {
+            folder.keep(&self.origin, guard.kept())?;
+        }
         let busy_before = server.as_ref().map(Server::busy).unwrap_or_default();
         let job = Job { scenario: self.scenario.clone(), base, tokens, workers: self.seats.workers };
-        let mut watched = self.watch(job, &mut folder)?;
+        let watched = self.watch(job, &mut folder);
+        // Also what a run that failed has changed is put back.
+        let restoration = guard.map(|guard| self.runtime.block_on(guard.put_back(&mut self.signals, folder.path())));
+        let mut watched = watched?;
+        watched.ended.warnings.extend(restoration.as_ref().and_then(restore::warning));
         let Ended { totals, evidence, warnings, .. } = &mut watched.ended;
         let elapsed_s = totals.elapsed_s;
         if self.scenario.target.connection.tls.verification == Verification::None {
@@ -104,7 +131,10 @@ impl Session {
         if let Some(server) = server.as_ref().filter(|_| self.truth && watched.unwritten.is_empty()) {
             watched.unwritten.extend(folder.attach(TRUTH, |out| server.write_truth(out)).err().map(Failure::from));
         }
-        Ok(Some(close(header, watched, folder)))
+        if let Some(restoration) = &restoration {
+            folder.restored(restoration.clone());
+        }
+        Ok(Some(Closed { restoration, ..close(header, watched, folder) }))
     }
 
     /// Waits for so long, or for a signal. One that came when the run before was as good as over counts, too: it changed
@@ -126,12 +156,19 @@ impl Session {
     fn watch(&mut self, job: Job, folder: &mut Folder) -> Result<Watched, Failure> {
         let (stop, path) = (Stop::default(), folder.path().to_owned());
         let screen = Screen::new(self.scenario.load.length(), self.quiet);
-        self.runtime.block_on(async {
+        let later = self.scenario.snapshot.as_ref().map(|_| restore::hint(&path));
+        let closing = Closing::new(&self.scenario);
+        let mut watched = self.runtime.block_on(async {
             tokio::select! {
                 watched = watch(job, &stop, folder, &screen) => watched,
-                never = stop_on_signals(&mut self.signals, &stop, &screen, &path) => match never {},
+                never = stop_on_signals(&mut self.signals, &stop, &screen, (&path, later)) => match never {},
+                never = closing.stop(&stop) => match never {},
             }
-        })
+        });
+        if let Ok(watched) = &mut watched {
+            closing.explain(&mut watched.ended.warnings);
+        }
+        watched
     }
 }
 
@@ -176,11 +213,17 @@ fn locate(scenario: &Scenario, seats: &Seats) -> Result<(Option<Server>, Url), F
 }
 
 /// Finds out whether anybody listens and gets the tokens, before the first request; `None` when a signal comes first.
-async fn reach(scenario: &Scenario, base: &Url, signals: &mut Signals) -> Result<Option<TokenKeeper>, Failure> {
+/// What is to be put back is read meanwhile, too.
+async fn reach(
+    scenario: &Arc<Scenario>,
+    base: &Url,
+    signals: &mut Signals,
+) -> Result<Option<(TokenKeeper, Option<Guard>)>, Failure> {
     let tokens = async {
         http::probe(&scenario.target, base).await?;
-        let tokens = TokenKeeper::obtain(&scenario.target, base, |put_off| say(&put_off.to_string()));
-        Ok(Some(tokens.await?))
+        let tokens = TokenKeeper::obtain(&scenario.target, base, |put_off| say(&put_off.to_string())).await?;
+        let guard = Guard::take(scenario, base, &tokens).await?;
+        Ok(Some((tokens, guard)))
     };
     tokio::select! {
         tokens = tokens => tokens,
@@ -214,13 +257,22 @@ async fn watch(job: Job, stop: &Stop, folder: &mut Folder, screen: &Screen) -> R
 }
 
 /// The first signal stops the run and keeps its reports, the second leaves at once.
-async fn stop_on_signals(signals: &mut Signals, stop: &Stop, screen: &Screen, folder: &Path) -> Infallible {
+/// Where attributes are to be put back, `later` says how.
+async fn stop_on_signals(
+    signals: &mut Signals,
+    stop: &Stop,
+    screen: &Screen,
+    (folder, later): (&Path, Option<String>),
+) -> Infallible {
     signals.next().await;
     screen.say("stopping: what is in flight finishes, then the reports are written; once more to leave at once");
     stop.request();
     signals.next().await;
     let folder = folder.display();
     screen.say(&format!("left at once; `patchload report {folder}` rebuilds what was written"));
+    if let Some(later) = later {
+        screen.say(&later);
+    }
     std::process::exit(Exit::Interrupted.code().into());
 }
 
@@ -228,10 +280,7 @@ async fn stop_on_signals(signals: &mut Signals, stop: &Stop, screen: &Screen, fo
 fn close(header: Header, watched: Watched, mut folder: Folder) -> Closed {
     let Watched { ended: Ended { totals, mut warnings, evidence, abort }, mut unwritten } = watched;
     warnings.extend(abort.map(|abort| Warning::Aborted { threshold: abort.to_string() }));
-    let cuts = |warning: &Warning| {
-        matches!(warning, Warning::TargetDied { .. } | Warning::Interrupted { .. } | Warning::Aborted { .. })
-    };
-    let is_cut = !unwritten.is_empty() || warnings.iter().any(cuts);
+    let is_cut = !unwritten.is_empty() || warnings.iter().any(Warning::cuts_the_run);
     let state = if is_cut { State::Interrupted } else { State::Finished };
     let run = Run { header, state, warnings, totals };
     let (verdict, reasons) = judge::verdict(&evidence);
@@ -240,7 +289,7 @@ fn close(header: Header, watched: Watched, mut folder: Folder) -> Closed {
     if unwritten.is_empty() {
         unwritten.extend(folder.finish(&run).err().map(Failure::from));
     }
-    Closed { run, judgement, path: folder.path().to_owned(), unwritten }
+    Closed { run, judgement, restoration: None, path: folder.path().to_owned(), unwritten }
 }
 
 /// The part of the time in which the simulator's busiest thread ran or waited for a core.

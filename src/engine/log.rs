@@ -112,6 +112,11 @@ impl Log {
         self.state.borrow_mut().seen.delayed += u64::from(self.of(due) != Of::Aside);
     }
 
+    /// The worker's share of the budget is used up.
+    pub(super) fn budget_spent(&self) {
+        self.state.borrow_mut().seen.budget_spent = true;
+    }
+
     /// The event loop came so late to its work.
     pub(super) fn loop_delay(&self, delay: Duration) {
         self.state.borrow_mut().seen.loop_delays.push(delay);

@@ -26,6 +26,8 @@ pub(super) struct Seen {
     pub(super) waited: Duration,
     /// Operations that found no user free although no more were allowed.
     pub(super) delayed: u64,
+    /// Its share of the budget is used up.
+    pub(super) budget_spent: bool,
     /// How late its event loop came to its work, each time that it was asked.
     pub(super) loop_delays: Vec<Duration>,
 }
@@ -35,6 +37,8 @@ pub(super) struct Observed {
     main: Window,
     workers: Vec<(Duration, Duration)>,
     delayed: u64,
+    /// A worker's share of the budget is used up.
+    budget_spent: bool,
     loop_delay: Histogram<u64>,
     /// Of each second of main with a constant load.
     medians: Vec<(f64, f64)>,
@@ -50,6 +54,7 @@ impl Observed {
             main: scenario.load.main,
             workers: vec![(Duration::ZERO, Duration::ZERO); workers],
             delayed: 0,
+            budget_spent: false,
             loop_delay: new_histogram(),
             medians: Vec::new(),
             is_steady: is_steady(scenario),
@@ -60,6 +65,7 @@ impl Observed {
     /// Adds what a worker saw up to the end of a second. How it fared counts in the main phase alone, as the figures do.
     pub(super) fn add(&mut self, worker: usize, second: u64, seen: &Seen) {
         self.delayed += seen.delayed;
+        self.budget_spent |= seen.budget_spent;
         if !self.main.contains(Duration::from_secs(second)) {
             return;
         }
@@ -68,6 +74,11 @@ impl Observed {
         for delay in &seen.loop_delays {
             self.loop_delay.saturating_record(micros(*delay));
         }
+    }
+
+    /// Whether a worker's share of the budget is used up.
+    pub(super) fn is_budget_spent(&self) -> bool {
+        self.budget_spent
     }
 
     /// Looks at a closed second.

@@ -76,6 +76,21 @@ impl Placement {
         assign(owner, self.workers) == worker
     }
 
+    /// What each worker may have of so many attempts: in proportion to its users, and in all not one more.
+    #[must_use]
+    pub fn shares_of(&self, scenario: &Scenario, attempts: u64) -> Vec<u64> {
+        let all = u128::from(self.users.max(1));
+        let (mut users, mut given) = (0, 0);
+        let share = |worker| {
+            users += self.users_of(scenario, worker).count() as u128;
+            let up_to_here = u64::try_from(u128::from(attempts) * users / all).unwrap_or(attempts);
+            let share = up_to_here - given;
+            given = up_to_here;
+            share
+        };
+        (0..self.workers.get()).map(share).collect()
+    }
+
     /// The limits of a worker, in the order of [`Placement::key_of`]: each with the instant of its first slot.
     #[must_use]
     pub fn limits_of(&self, scenario: &Scenario, worker: usize) -> Vec<(Limit, Duration)> {

@@ -102,6 +102,15 @@ impl Renewals {
         self.tokens.iter().enumerate().filter_map(due).min_by_key(|due| due.at)
     }
 
+    /// The renewals by age that a run of this length takes.
+    pub(super) fn within(&self, length: Duration) -> u64 {
+        let of = |held: &Held| {
+            let each = held.due?.0.saturating_sub(held.obtained).as_nanos().max(1);
+            Some(u64::try_from(length.as_nanos() / each).unwrap_or(u64::MAX))
+        };
+        self.tokens.iter().filter_map(of).fold(0, u64::saturating_add)
+    }
+
     /// A login gave a token anew; its new generation.
     pub(super) fn renewed(&mut self, due: Due, life: Duration, now: Duration) -> u64 {
         let client = self.client_of(due.token);

@@ -37,6 +37,7 @@ pub(super) async fn work<T: Timer, X: Transport + 'static>(
     tokio::select! {
         () = perform_all(&worker, users, open, &mut crew) => {}
         () = all_ended(&mut helpers) => {}
+        () = worker.budget.used_up() => worker.log.budget_spent(),
         _ = stop.wait_for(|stop| *stop) => {}
     }
     worker.close();

@@ -147,6 +147,16 @@ impl TokenKeeper {
         self.snapshot.send_replace(self.issues.as_slice().into());
     }
 
+    /// The renewals that a run of this length takes when all of them succeed.
+    pub(super) fn renewals_within(&self, length: Duration) -> u64 {
+        if self.logins.is_empty() { 0 } else { self.renewals.within(length) }
+    }
+
+    /// The first token; `None` where requests are not authorised.
+    pub(super) fn first(&self) -> Option<HeaderValue> {
+        self.issues.first().map(|issue| issue.authorization.clone())
+    }
+
     /// What a worker needs to have the tokens.
     pub(super) fn subscribe(&self) -> Subscription {
         Subscription { snapshots: self.snapshot.subscribe(), reports: self.reports.0.clone() }

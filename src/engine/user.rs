@@ -49,7 +49,11 @@ async fn perform<T: Timer, X: Transport>(
             permit.admitted
         }),
     };
-    let flight = wanted.start(admitted?);
+    let admitted = admitted?;
+    if !worker.budget.spend() {
+        return None;
+    }
+    let flight = wanted.start(admitted);
     let attempt = match rendered {
         Ok(rendered) => {
             let pass = worker.tokens.of(scenario.target.tokens.of(operation.user));

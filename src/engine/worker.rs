@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use super::budget::Budget;
 use super::lanes::Lanes;
 use super::limiter::Limiter;
 use super::log::Log;
@@ -23,6 +24,8 @@ pub(super) struct Worker<T: Timer> {
     pub(super) log: Log,
     pub(super) limiters: Vec<Limiter<T>>,
     pub(super) placement: Placement,
+    /// The attempts that may still start here.
+    pub(super) budget: Budget,
     /// Which worker it is.
     index: usize,
     /// What is due and has no user yet, in the open model.
@@ -51,6 +54,7 @@ impl<T: Timer> Worker<T> {
             log,
             limiters,
             placement,
+            budget: Budget::new(None),
             index,
             backlog: Backlog::default(),
             stopping: Cell::new(false),

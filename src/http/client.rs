@@ -73,7 +73,7 @@ impl Clients {
     }
 
     /// A client that keeps so many connections when they are idle, and opens them from this address.
-    fn client(&self, idle: usize, source: Option<IpAddr>) -> Result<Client, ClientError> {
+    pub(super) fn client(&self, idle: usize, source: Option<IpAddr>) -> Result<Client, ClientError> {
         let target = &self.scenario.target;
         client_builder(&target.connection, self.tls.clone())?
             .local_address(source)

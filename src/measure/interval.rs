@@ -1,8 +1,10 @@
 //! What a worker counted and recorded since its last hand-over.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Distributions, Failures, Outcome, Sample};
+use super::{Answer, Distributions, Failures, Outcome, Sample};
 
 /// Counts of operations and attempts; all of them add up over workers, seconds and runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,6 +146,30 @@ pub struct Interval {
     pub failures: Failures,
     /// What was due in the warm-up or the cool-down, of all variants together: it stands in the timeline and in no figure.
     pub aside: VariantInterval,
+    /// What refused us, in whatever phase it was due.
+    pub refusals: Refusals,
+}
+
+/// Answers that tell a client to go away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Refusals {
+    /// Answers with status 401 or 403 that were not expected.
+    pub unauthorized: u64,
+    /// The longest pause that a server asked for; zero where none did.
+    pub longest_retry_after: Duration,
+}
+
+impl Refusals {
+    fn record(&mut self, answer: &Answer) {
+        let is_unauthorized = matches!(answer.status, Some(401 | 403)) && answer.outcome != Outcome::Accepted;
+        self.unauthorized += u64::from(is_unauthorized);
+        self.longest_retry_after = self.longest_retry_after.max(answer.retry_after.unwrap_or_default());
+    }
+
+    fn add(&mut self, other: Self) {
+        self.unauthorized += other.unauthorized;
+        self.longest_retry_after = self.longest_retry_after.max(other.longest_retry_after);
+    }
 }
 
 /// What a record is of.
@@ -170,6 +196,7 @@ impl Interval {
             mine.distributions.add(&theirs.distributions);
         }
         self.failures.add(&other.failures);
+        self.refusals.add(other.refusals);
     }
 
     /// All of it: the variants, and what is aside of the figures.
@@ -188,6 +215,7 @@ impl Interval {
             part.distributions.clear();
         }
         self.failures.clear();
+        self.refusals = Refusals::default();
     }
 
     /// The counts of all variants together, as the figures have them.
@@ -249,6 +277,7 @@ impl Recorder {
         if of != Of::Aside && sample.answer.outcome != Outcome::Accepted {
             self.interval.failures.record(sample);
         }
+        self.interval.refusals.record(&sample.answer);
         self.in_flight -= u64::from(sample.last);
     }
 

@@ -242,6 +242,45 @@ pub enum Warning {
         /// Seconds of the schedule.
         planned_s: f64,
     },
+    /// The target asked for a longer pause than the scenario allows, and the run was given up.
+    RetryAfterTooLong {
+        /// The pause that was asked for, in seconds.
+        retry_after_s: f64,
+        /// The longest that is allowed, in seconds.
+        most_s: f64,
+    },
+    /// The target refused the credentials for too long, and the run was given up.
+    Unauthorized {
+        /// The share of 401 and 403 in all answers of that time, 0 to 1.
+        share: f64,
+        /// For how long, in seconds.
+        for_s: f64,
+    },
+    /// The budget was used up.
+    BudgetSpent {
+        /// The requests of the budget.
+        budget: u64,
+        /// Seconds of the schedule that had passed.
+        elapsed_s: f64,
+        /// Seconds of the schedule.
+        planned_s: f64,
+    },
+    /// The allowed hours ended.
+    WindowClosed {
+        /// The allowed hours.
+        window: String,
+        /// Seconds of the schedule that had passed.
+        elapsed_s: f64,
+        /// Seconds of the schedule.
+        planned_s: f64,
+    },
+    /// Attributes could not be put back.
+    NotRestored {
+        /// Rows whose attributes are not as they were.
+        rows: u64,
+        /// What the first of them told.
+        first: String,
+    },
     /// The process ended without closing the run; the reports hold what was written until then.
     Killed {
         /// Whole seconds that are counted.
@@ -249,9 +288,30 @@ pub enum Warning {
     },
 }
 
+impl Warning {
+    /// Whether it says that the run did not reach the end of its schedule because something or somebody stopped it. A budget
+    /// that is used up is an end that the scenario chose.
+    #[must_use]
+    pub fn cuts_the_run(&self) -> bool {
+        match self {
+            Self::TargetDied { .. }
+            | Self::Interrupted { .. }
+            | Self::Aborted { .. }
+            | Self::RetryAfterTooLong { .. }
+            | Self::Unauthorized { .. }
+            | Self::WindowClosed { .. }
+            | Self::Killed { .. } => true,
+            Self::RenewalsFailed { .. }
+            | Self::CertificatesNotChecked
+            | Self::BudgetSpent { .. }
+            | Self::NotRestored { .. } => false,
+        }
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use crate::units::format::{count, seconds};
+        use crate::units::format::{count, percent, seconds};
         match self {
             Self::TargetDied { after_s } => write!(
                 f,
@@ -276,6 +336,40 @@ impl fmt::Display for Warning {
                 "stopped after {} of {}, so the figures are of that part only; run it again for the whole",
                 seconds(*elapsed_s),
                 seconds(*planned_s)
+            ),
+            Self::RetryAfterTooLong { retry_after_s, most_s } => write!(
+                f,
+                "the target asked for a pause of {}, and more than {} is too long, so the run was given up; find out which \
+                 quota is used up, or raise `stop.retry_after`",
+                seconds(*retry_after_s),
+                seconds(*most_s)
+            ),
+            Self::Unauthorized { share, for_s } => write!(
+                f,
+                "for {} {} of all answers were 401 or 403, so the run was given up; check the credentials and what they \
+                 permit, or change `stop.unauthorized`",
+                seconds(*for_s),
+                percent(*share)
+            ),
+            Self::BudgetSpent { budget, elapsed_s, planned_s } => write!(
+                f,
+                "the budget of {} requests was used up after {} of {}, so the figures are of that part only; raise \
+                 `limit.budget` for more",
+                count(*budget),
+                seconds(*elapsed_s),
+                seconds(*planned_s)
+            ),
+            Self::WindowClosed { window, elapsed_s, planned_s } => write!(
+                f,
+                "the allowed hours {window} ended, so the run was stopped after {} of {}; start it earlier for the whole",
+                seconds(*elapsed_s),
+                seconds(*planned_s)
+            ),
+            Self::NotRestored { rows, first } => write!(
+                f,
+                "the attributes of {} {} are not as they were before the run: {first}; `snapshot` in run.json names more",
+                count(*rows),
+                if *rows == 1 { "row" } else { "rows" }
             ),
             Self::Killed { seconds } => write!(
                 f,

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use crate::judge::{Judged, Judgement, Reason, Verdict};
 use crate::measure::{
-    Blocks, Counts, Failure, FailureKey, Failures, Header, Logins, OTHER, Run, SCHEMA, State, Totals, VariantTotals,
-    Warning,
+    Blocks, Counts, Failure, FailureKey, Failures, Header, Logins, OTHER, Restoration, Run, SCHEMA, State, Totals,
+    VariantTotals, Warning,
 };
 
 /// The whole of `run.json`.
@@ -30,6 +30,9 @@ struct Document<'a> {
     /// Logins for the tokens; only where there were any.
     #[serde(default, skip_serializing_if = "is_nothing")]
     tokens: Logins,
+    /// Only of a run whose attributes were put back, or were to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    snapshot: Option<Cow<'a, Restoration>>,
     totals: Sums,
 }
 
@@ -52,6 +55,7 @@ pub(super) struct Said<'a> {
     pub(super) state: State,
     pub(super) warnings: &'a [Warning],
     pub(super) judgement: Option<&'a Judgement>,
+    pub(super) restoration: Option<&'a Restoration>,
 }
 
 /// [`Totals`] without the histograms.
@@ -90,7 +94,7 @@ struct Schema {
 
 /// The bytes of `run.json`.
 pub(super) fn write(said: Said<'_>, totals: &Totals) -> Vec<u8> {
-    let Said { header, state, warnings, judgement } = said;
+    let Said { header, state, warnings, judgement, restoration } = said;
     let variants = header.variants.iter().zip(&totals.variants);
     let failures = totals.failures.iter();
     let document = Document {
@@ -101,6 +105,7 @@ pub(super) fn write(said: Said<'_>, totals: &Totals) -> Vec<u8> {
         reasons: judgement.map(|judgement| rows(&judgement.reasons)).unwrap_or_default(),
         thresholds: judgement.map(|judgement| judgement.thresholds.clone()).unwrap_or_default(),
         tokens: totals.logins,
+        snapshot: restoration.map(Cow::Borrowed),
         totals: Sums {
             seconds: totals.seconds,
             elapsed_s: totals.elapsed_s,
@@ -169,6 +174,12 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<(Run, Option<Judgement>)
     let thresholds = document.thresholds;
     let judgement = document.verdict.map(|verdict| Judgement { verdict, reasons, thresholds });
     Ok((Run { header, state: document.state, warnings: document.warnings.into_owned(), totals }, judgement))
+}
+
+/// What became of the attributes after the run that `bytes`, read from `path`, tell of.
+pub(super) fn restoration(path: &Path, bytes: &[u8]) -> Result<Option<Restoration>, Error> {
+    let document: Document<'_> = parse(path, bytes)?;
+    Ok(document.snapshot.map(Cow::into_owned))
 }
 
 /// The failures of the rows. Those that had no place of their own come last, or they would take the place of one.

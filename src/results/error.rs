@@ -36,6 +36,15 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// There is no snapshot in the folder.
+    #[error(
+        "{} holds no snapshot.jsonl, so there is nothing to put back; a run with [snapshot] in its scenario makes one",
+        .path.display()
+    )]
+    NoSnapshot {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The run is of a later version of this program.
     #[error(
         "{}: the run has schema {found}, and this version reads schemas up to {newest}; use a newer patchload",

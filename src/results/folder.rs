@@ -5,9 +5,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::document::Said;
-use super::{Error, LOG, RUN, TIMELINE, document, log, tables};
+use super::snapshot::Origin;
+use super::{Error, LOG, RUN, SNAPSHOT, TIMELINE, document, log, snapshot, tables};
 use crate::judge::Judgement;
-use crate::measure::{Header, Run, Second, State, Totals, Warning};
+use crate::measure::{Header, Kept, Restoration, Run, Second, State, Totals, Warning};
 use crate::units::format::utc;
 
 /// A run folder that its run has open. Dropping it closes the files and leaves everything as it was last written.
@@ -17,6 +18,8 @@ pub struct Folder {
     header: Header,
     /// What was judged of the run; only at its end.
     judgement: Option<Judgement>,
+    /// What became of the attributes; only at its end, of a run that puts them back.
+    restoration: Option<Restoration>,
     log: Appender,
     timeline: Appender,
 }
@@ -45,7 +48,7 @@ impl Folder {
         // Tells `rebuild` that the run goes on, and ends with the process however that ends. It is a courtesy: where
         // the file system knows no locks, the run does without.
         let _ = timeline.file.try_lock();
-        let folder = Self { path, header: header.clone(), judgement: None, log, timeline };
+        let folder = Self { path, header: header.clone(), judgement: None, restoration: None, log, timeline };
         folder.rewrite(State::Running, &[], &Totals::new(header.variants.len()))?;
         Ok(folder)
     }
@@ -76,6 +79,19 @@ impl Folder {
     /// Takes on what was judged of the run, to be written with the last word on it.
     pub fn judged(&mut self, judgement: Judgement) {
         self.judgement = Some(judgement);
+    }
+
+    /// Takes on what became of the attributes, to be written with the last word on the run.
+    pub fn restored(&mut self, restoration: Restoration) {
+        self.restoration = Some(restoration);
+    }
+
+    /// Writes what the attributes were before the run, so that they can be put back whatever becomes of this process.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn keep(&self, origin: &Origin, kept: &[Kept]) -> Result<(), Error> {
+        self.attach(SNAPSHOT, |out| snapshot::write(origin, kept, out))
     }
 
     /// Writes the last word on the run, when all its seconds are written.
@@ -110,7 +126,10 @@ impl Folder {
         // While the run goes on, `run.json` comes first: it decides how many seconds can be read back. Its last word
         // comes last: a folder that says that its run is over is complete.
         let judgement = self.judgement.as_ref().filter(|_| state != State::Running);
-        let json = document::write(Said { header: &self.header, state, warnings, judgement }, totals);
+        let json = document::write(
+            Said { header: &self.header, state, warnings, judgement, restoration: self.restoration.as_ref() },
+            totals,
+        );
         if state == State::Running {
             replace(&self.path, RUN, &json)?;
         }

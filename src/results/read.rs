@@ -10,7 +10,7 @@ use super::document::Said;
 use super::log::Tail;
 use super::{ALL, Error, LOG, RUN, TIMELINE, document, folder, log, tables};
 use crate::judge::Judgement;
-use crate::measure::{Clock, Outcome, Run, State, Warning};
+use crate::measure::{Clock, Outcome, Restoration, Run, State, Warning};
 
 /// The run of a folder.
 ///
@@ -41,7 +41,8 @@ pub fn rebuild(dir: &Path) -> Result<(Run, Option<Judgement>), Error> {
         folder::replace(dir, name, &bytes)?;
     }
     // Last, as it says that the folder is complete.
-    let said = Said { header, state: *state, warnings, judgement: opened.judgement.as_ref() };
+    let (judgement, restoration) = (opened.judgement.as_ref(), opened.restoration.as_ref());
+    let said = Said { header, state: *state, warnings, judgement, restoration };
     folder::replace(dir, RUN, &document::write(said, totals))?;
     Ok((opened.run, opened.judgement))
 }
@@ -50,6 +51,7 @@ pub fn rebuild(dir: &Path) -> Result<(Run, Option<Judgement>), Error> {
 struct Opened {
     run: Run,
     judgement: Option<Judgement>,
+    restoration: Option<Restoration>,
     timeline_length: usize,
     log_length: usize,
 }
@@ -62,6 +64,7 @@ fn open(dir: &Path) -> Result<Opened, Error> {
         _ => Error::Read { path: path.clone(), reason },
     })?;
     let (mut run, judgement) = document::read(&path, &json)?;
+    let restoration = document::restoration(&path, &json)?;
     let tail = if run.state == State::Running { Tail::Torn } else { Tail::Whole };
 
     let path = dir.join(TIMELINE);
@@ -81,7 +84,7 @@ fn open(dir: &Path) -> Result<Opened, Error> {
         }
         run.warnings.push(Warning::Killed { seconds: run.totals.seconds });
     }
-    Ok(Opened { run, judgement, timeline_length, log_length })
+    Ok(Opened { run, judgement, restoration, timeline_length, log_length })
 }
 
 /// The length in bytes of the header row and the rows of the first `seconds` seconds, the last of which must be there.
@@ -145,7 +148,7 @@ fn agree(path: &Path, run: &Run) -> Result<(), Error> {
 }
 
 /// Takes the lock that a run holds on its timeline; where the file system knows no locks, goes without.
-fn lock(dir: &Path) -> Result<Option<File>, Error> {
+pub(super) fn lock(dir: &Path) -> Result<Option<File>, Error> {
     let Ok(file) = File::open(dir.join(TIMELINE)) else { return Ok(None) };
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),

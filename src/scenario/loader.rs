@@ -6,7 +6,9 @@
 mod address;
 mod arrivals;
 mod auth;
+mod care;
 mod environment;
+mod read;
 mod rows;
 mod schedule;
 mod simulator;
@@ -32,7 +34,8 @@ use tree::{Document, Table};
 const LONGEST_FILE: u64 = 16 * 1024 * 1024;
 
 /// The tables and values at the top of a scenario.
-const KEYS: [&str; 8] = ["name", "seed", "target", "data", "variant", "load", "limit", "thresholds"];
+const KEYS: [&str; 11] =
+    ["name", "seed", "target", "data", "variant", "load", "limit", "stop", "read", "snapshot", "thresholds"];
 
 /// Where the values of `${NAME}` come from.
 type Environment<'e> = dyn Fn(&str) -> Option<String> + 'e;
@@ -172,17 +175,26 @@ fn read(document: &Document<'_>, tree: &DeTable<'_>, overrides: &Overrides) -> O
     let names: Option<Vec<_>> =
         variants.as_ref().map(|variants| variants.iter().map(|variant| variant.name.as_str()).collect());
     let thresholds = thresholds::read(&root, names.as_deref());
-    Some(Scenario {
+    let target = target.and_then(target::Parts::whole);
+    let care = care::read(&root, target.as_ref().map(|target| &target.auth));
+    let how_to_read = read::read(&root, &columns, seed);
+    let snapshot = read::snapshot(&root, &columns, variants.as_deref(), seed);
+    let scenario = Scenario {
         name: name?,
         seed,
-        target: target?.whole()?,
+        target: target?,
         data: columns.into_data(),
         variants: variants?,
         load: load?,
         limit,
+        care,
+        read: how_to_read,
+        snapshot,
         thresholds,
         source: source::redacted(tree, overrides),
-    })
+    };
+    care::check_budget(&root, &scenario);
+    Some(scenario)
 }
 
 fn check_overrides(document: &Document<'_>, overrides: &Overrides) {

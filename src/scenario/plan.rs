@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::quota_use::{Demand, QuotaUse};
-use super::{Auth, Connections, Endpoint, Limit, LimitKey, Scenario, Schedule};
+use super::{AllowedHours, Auth, Connections, Endpoint, Limit, LimitKey, Outside, Scenario, Schedule};
 use crate::pace::Window;
 use crate::units::format;
 
@@ -31,8 +31,59 @@ pub struct Plan {
     pub limit: Option<Limit>,
     /// The most requests that limit and iterations let through in the schedule; `None` where nothing bounds them.
     pub most_requests: Option<u64>,
+    /// What `limit.budget` means for the run; `None` without one.
+    pub budget: Option<BudgetPlan>,
+    /// When the run may send; `None` for always.
+    pub window: Option<AllowedHours>,
+    /// Data rows whose attributes are put back, with the requests that may take; `None` where none are.
+    pub snapshot: Option<(u64, u64)>,
     /// How the requests compare with each quota of the embedded simulator; empty without a quota that we know.
     pub quotas: Vec<QuotaUse>,
+}
+
+/// What a budget means for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BudgetPlan {
+    /// Requests in all.
+    pub requests: u64,
+    /// What it leaves for attempts: all but logins, snapshot and restore.
+    pub attempts: u64,
+    /// Whether it ends the run before its schedule.
+    pub ends_the_run: Ends,
+}
+
+/// Whether a budget ends a run before its schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// It does not.
+    No,
+    /// It does, if the target keeps up.
+    Yes,
+    /// That depends on how fast the target answers.
+    Maybe,
+}
+
+impl BudgetPlan {
+    fn new(requests: u64, attempts: u64, most_requests: Option<u64>) -> Self {
+        let ends_the_run = match most_requests {
+            None => Ends::Maybe,
+            Some(most) if most > attempts => Ends::Yes,
+            Some(_) => Ends::No,
+        };
+        Self { requests, attempts, ends_the_run }
+    }
+}
+
+impl fmt::Display for BudgetPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [requests, attempts] = [self.requests, self.attempts].map(format::count);
+        write!(f, "{requests} requests, {attempts} of them for attempts")?;
+        match self.ends_the_run {
+            Ends::No => Ok(()),
+            Ends::Yes => f.write_str("; it ends the run before its schedule"),
+            Ends::Maybe => f.write_str("; it may end the run before its schedule"),
+        }
+    }
 }
 
 impl Scenario {
@@ -67,6 +118,13 @@ impl Scenario {
             tokens: if matches!(self.target.auth, Auth::None) { 0 } else { tokens },
             limit: self.limit,
             most_requests,
+            budget: self
+                .care
+                .budget
+                .zip(self.attempts_in_budget())
+                .map(|(requests, attempts)| BudgetPlan::new(requests, attempts, most_requests)),
+            window: self.care.window,
+            snapshot: self.snapshot_requests().map(|requests| (requests.writes, requests.all())),
             quotas: self.quota_uses(&Demand { users_of_each: &users_of_each, most_requests, permits }),
         }
     }
@@ -119,6 +177,23 @@ impl fmt::Display for Plan {
         match self.most_requests {
             Some(requests) => write!(f, "requests     at most {}", format::count(requests))?,
             None => write!(f, "requests     as many as the target answers")?,
+        }
+        if let Some(budget) = &self.budget {
+            write!(f, "\nbudget       {budget}")?;
+        }
+        if let Some(AllowedHours { hours, outside }) = self.window {
+            let what = match outside {
+                Outside::Pause => "waits for them",
+                Outside::Stop => "does not start",
+            };
+            write!(f, "\nhours        {hours}; outside of them the run {what}")?;
+        }
+        if let Some((places, requests)) = self.snapshot {
+            let [places, requests] = [places, requests].map(format::count);
+            write!(
+                f,
+                "\nsnapshot     attributes of {places} rows, read before and put back after, at most {requests} requests"
+            )?;
         }
         for quota in &self.quotas {
             write!(f, "\nquota        {quota}")?;

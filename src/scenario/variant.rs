@@ -68,7 +68,7 @@ impl Variant {
 }
 
 impl Request {
-    fn render(&self, scenario: &Scenario, operation: &Operation) -> Result<Rendered<'_>, RenderError> {
+    pub(super) fn render(&self, scenario: &Scenario, operation: &Operation) -> Result<Rendered<'_>, RenderError> {
         let rows = scenario.data.as_ref().map(|data| &data.rows);
         let values = Values { rows, seed: scenario.seed, operation };
         let headers = self.headers.iter().map(|(name, value)| Ok((name.as_str(), value.render(&values)?)));

@@ -20,6 +20,12 @@ pub enum ParseError {
     /// Not a share.
     #[error("`{0}` is no share; write a percentage from \"0%\" to \"100%\"")]
     Share(String),
+    /// Not a part of the day.
+    #[error(
+        "`{0}` is no part of the day; write two different times in UTC, such as \"23:00-05:00\", or with an offset, such \
+         as \"23:00-05:00 +02:00\""
+    )]
+    Hours(String),
 }
 
 /// Reads a duration such as `30s`, `250ms` or `1h30m`; a bare number is refused, because its unit would be a guess.

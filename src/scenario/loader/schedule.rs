@@ -31,7 +31,7 @@ const LOAD: [&str; 12] = [
 const CLOSED: [&str; 3] = ["spread", "think_time", "iterations"];
 /// Keys of the open model alone.
 const OPEN: [&str; 3] = ["spacing", "repeat", "max_users"];
-const LIMIT: [&str; 4] = ["rate", "burst", "per", "catch_up"];
+pub(super) const LIMIT: [&str; 7] = ["rate", "burst", "per", "catch_up", "budget", "window", "outside"];
 const CONNECTIONS: [(&str, Connections); 3] =
     [("per-user", Connections::PerUser), ("shared", Connections::Shared), ("per-request", Connections::PerRequest)];
 const DEFAULT_SPREAD: Duration = Duration::from_secs(1);
@@ -128,7 +128,14 @@ pub(super) fn limit(root: &Table<'_>, rate_override: Option<Rate>) -> Option<Lim
     let default = |rate| Limit { rate, burst: NonZeroU32::MIN, per: LimitKey::Run, catch_up: DEFAULT_CATCH_UP };
     let Some(field) = root.field("limit") else { return rate_override.map(default) };
     let table = field.table(&LIMIT)?;
-    let rate = table.required("rate", "write one such as \"300/min\"").and_then(|field| field.quantity());
+    // A table that only says how much or when says nothing about the rate.
+    let has = |key: &str| table.field(key).is_some();
+    let rate = if super::care::LIMIT.into_iter().any(has) && !["burst", "per", "catch_up"].into_iter().any(has) {
+        table.field("rate")
+    } else {
+        table.required("rate", "write one such as \"300/min\"")
+    };
+    let rate = rate.and_then(|field| field.quantity());
     let burst = table.field("burst").and_then(|field| field.whole::<u32>(1..=u64::from(u32::MAX)));
     let keys = [("run", LimitKey::Run), ("token", LimitKey::Token)];
     let per = table.field("per").and_then(|field| field.choice(&keys));

@@ -7,8 +7,7 @@ use super::tree::{Field, Table};
 use super::{auth, simulator, transport};
 use crate::scenario::{Auth, ConnectionOptions, Endpoint, Target, TokenPool};
 
-const KEYS: [&str; 8] =
-    ["simulator", "base_url", "region", "timeout", "give_up", "permission", "auth", "connection"];
+const KEYS: [&str; 8] = ["simulator", "base_url", "region", "timeout", "give_up", "permission", "auth", "connection"];
 const DEFAULT_TIME: Duration = Duration::from_secs(10);
 
 /// What could be read of the table: other parts of the scenario depend on some of it, even where the rest is wrong.

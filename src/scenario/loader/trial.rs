@@ -125,6 +125,17 @@ impl<'a> Trial<'a> {
         self.check((field, text), template, &rows, &|_| Ok(()))
     }
 
+    /// What a template gives with the first row; `None` where it fails.
+    pub(super) fn first(&self, template: &Template) -> Option<String> {
+        self.render(template, self.rows, 0).ok()
+    }
+
+    /// Checks anything else with `check`, which says what is wrong with a rendered text.
+    pub(super) fn query(&self, field: &Field<'_>, template: &Template, text: &Text, check: &Check<'_>) -> Option<()> {
+        let rows = if template.is_plain() { self.telling_rows(str::is_empty) } else { self.all_rows() };
+        self.check((field, text), template, &rows, check)
+    }
+
     /// Checks a body of any other kind.
     pub(super) fn text(&self, field: &Field<'_>, template: &Template, text: &Text) -> Option<()> {
         let rows = if template.is_plain() { vec![0] } else { self.all_rows() };

@@ -94,8 +94,8 @@ fn statuses(field: &Field<'_>) -> Option<Vec<u16>> {
 }
 
 /// A template as it is sent and, where the environment was put in, as it is shown.
-struct Pair {
-    sent: Template,
+pub(super) struct Pair {
+    pub(super) sent: Template,
     shown: Option<Template>,
 }
 
@@ -106,7 +106,7 @@ impl Pair {
 }
 
 /// The request as it is sent and, where the environment was put in, as it is shown.
-fn request(table: &Table<'_>, trial: &Trial<'_>) -> Option<(Request, Option<Request>)> {
+pub(super) fn request(table: &Table<'_>, trial: &Trial<'_>) -> Option<(Request, Option<Request>)> {
     let path = table.required("path", "write the path after the host, for example \"/api/v2/items/{{ id }}\"");
     let path = path.and_then(|field| {
         let text = field.text()?;
@@ -164,10 +164,10 @@ fn request(table: &Table<'_>, trial: &Trial<'_>) -> Option<(Request, Option<Requ
 }
 
 /// Names and values of headers.
-type Headers = Vec<(String, Pair)>;
+pub(super) type Headers = Vec<(String, Pair)>;
 
 /// The headers, and the template of `Content-Type` where there is one.
-fn headers(field: &Field<'_>, trial: &Trial<'_>) -> Option<(Headers, Option<String>)> {
+pub(super) fn headers(field: &Field<'_>, trial: &Trial<'_>) -> Option<(Headers, Option<String>)> {
     let mut names = BTreeSet::new();
     let mut headers = Vec::new();
     let mut content_type = None;
@@ -210,7 +210,7 @@ fn header(name: &str, field: &Field<'_>, trial: &Trial<'_>) -> Option<(Text, Pai
     Some((text, pair))
 }
 
-fn compile(field: &Field<'_>, text: &Text, place: Place, trial: &Trial<'_>) -> Option<Pair> {
+pub(super) fn compile(field: &Field<'_>, text: &Text, place: Place, trial: &Trial<'_>) -> Option<Pair> {
     // What comes from the environment is text, never a template.
     let marks = |text: &str| ["{{", "{%", "{#"].map(|mark| text.matches(mark).count());
     if text.substituted && marks(&text.value) != marks(&text.shown) {

@@ -21,11 +21,13 @@ pub(in crate::scenario) enum Place {
     Json,
     /// Any other body: verbatim.
     Text,
+    /// Inside a text of a JSONPath query: quotes and backslashes as `\u0027` and the like, which either kind of quotes takes.
+    Query,
 }
 
 impl Place {
     /// All places.
-    pub(super) const ALL: [Self; 4] = [Self::Path, Self::Header, Self::Json, Self::Text];
+    pub(super) const ALL: [Self; 5] = [Self::Path, Self::Header, Self::Json, Self::Text, Self::Query];
 
     /// The name by which the engine knows it.
     pub(super) fn name(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Place {
             Self::Header => "header",
             Self::Json => "json",
             Self::Text => "text",
+            Self::Query => "query",
         }
     }
 }
@@ -52,6 +55,10 @@ impl Write for Escaped<'_> {
             Place::Header => Err(fmt::Error),
             Place::Json => write_json(text, self.out),
             Place::Text => self.out.write_str(text),
+            Place::Query => text.chars().try_for_each(|c| match c {
+                '\'' | '"' | '\\' | ..' ' => write!(self.out, "\\u{:04x}", u32::from(c)),
+                _ => self.out.write_char(c),
+            }),
         }
     }
 }

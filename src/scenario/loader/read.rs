@@ -1,0 +1,148 @@
+//! `[read]` and `[snapshot]`: how attributes are seen, and how they are put back after a run.
+
+use std::time::Duration;
+
+use super::rows::Columns;
+use super::tree::{Field, Table};
+use super::trial::Trial;
+use super::variants::{compile, headers, request};
+use crate::scenario::read::check_query;
+use crate::scenario::snapshot::{ATTRIBUTES, CHANGED, holds_all, is_marked, with_marks};
+use crate::scenario::template::{Place, Template};
+use crate::scenario::variant::{Request, Variant};
+use crate::scenario::{Data, Pick, Read, Snapshot};
+use crate::units::format::count;
+
+const READ: [&str; 3] = ["path", "headers", "attributes"];
+const SNAPSHOT: [&str; 4] = ["enabled", "most_rows", "settle", "restore"];
+const RESTORE: [&str; 4] = ["method", "path", "headers", "body"];
+const METHODS: [(&str, &str); 3] = [("PATCH", "PATCH"), ("PUT", "PUT"), ("POST", "POST")];
+
+/// What puts attributes back where the scenario does not say: a write that merges keys, of those that are different.
+const DEFAULT_BODY: &str = "{\"attributes\": {{ changed | json }}}";
+
+const DEFAULT_MOST_ROWS: u64 = 10_000;
+const DEFAULT_SETTLE: Duration = Duration::from_secs(1);
+
+/// Reads `[read]`; `None` where it is not there, or after noting a mistake.
+pub(super) fn read(root: &Table<'_>, columns: &Columns, seed: u64) -> Option<Read> {
+    let field = root.field("read")?;
+    let trial = Trial::new(columns, seed, field.document.is_broken());
+    let table = field.table(&READ)?;
+    let hint = "write where in the answer they are, for example \"$.attributes\"";
+    let attributes = table.required("attributes", hint).and_then(|field| {
+        let text = field.text()?;
+        let query = compile(&field, &text, Place::Query, &trial)?.sent;
+        trial.query(&field, &query, &text, &|query| {
+            let problem = |error| format!("gives `{query}`, which is no JSONPath ({error}); see RFC 9535");
+            check_query(query).map(|_| ()).map_err(problem)
+        })?;
+        Some(query)
+    });
+    let (sent, shown) = request(&table, &trial)?;
+    Some(Read { sent, shown, attributes: attributes? })
+}
+
+/// Reads `[snapshot]`; `None` where attributes are not to be put back, or after noting a mistake.
+pub(super) fn snapshot(
+    root: &Table<'_>,
+    columns: &Columns,
+    variants: Option<&[Variant]>,
+    seed: u64,
+) -> Option<Snapshot> {
+    let field = root.field("snapshot")?;
+    let table = field.table(&SNAPSHOT)?;
+    let hint = "write true to put attributes back after each run, or false";
+    let enabled = table.required("enabled", hint)?.yes_or_no();
+    let most_rows = table.or("most_rows", DEFAULT_MOST_ROWS, |field| field.whole(1..=u64::from(u32::MAX)));
+    let settle = table.or("settle", DEFAULT_SETTLE, Field::duration);
+    if enabled? && root.field("read").is_none() {
+        field.mistake("needs to know how attributes are seen; add [read] with path and attributes");
+    }
+    let rows = match columns {
+        Columns::Data(data) => Some(&data.rows),
+        Columns::None | Columns::Unknown => None,
+    };
+    if let Some(rows) = rows.filter(|rows| rows.len() as u64 > most_rows) {
+        field.mistake(format_args!(
+            "would read {} rows, and `snapshot.most_rows` is {}; raise it, or use fewer rows",
+            count(rows.len() as u64),
+            count(most_rows)
+        ));
+    }
+    if let Some(name) =
+        rows.and_then(|rows| rows.columns().iter().find(|name| [ATTRIBUTES, CHANGED].contains(&name.as_str())))
+    {
+        field.mistake(format_args!("gives `{name}` a meaning, and a column has that name, too; rename the column"));
+        return None;
+    }
+    let restore = table.field("restore");
+    let restore = match &restore {
+        Some(field) => Some(field.table(&RESTORE)?),
+        None => None,
+    };
+    let restore = restore_of(restore.as_ref(), columns, variants, seed)?;
+    enabled?.then_some(Snapshot { most_rows: usize::try_from(most_rows).unwrap_or(usize::MAX), settle, ..restore })
+}
+
+/// The request that puts attributes back.
+fn restore_of(
+    table: Option<&Table<'_>>,
+    columns: &Columns,
+    variants: Option<&[Variant]>,
+    seed: u64,
+) -> Option<Snapshot> {
+    let field = |key| table.and_then(|table| table.field(key));
+    let is_broken = field("body").is_some_and(|field| field.document.is_broken());
+    let trial = Trial::new(columns, seed, is_broken);
+    let method = field("method").map_or(Some("PATCH"), |field| field.choice(&METHODS));
+    let path = match field("path") {
+        Some(field) => {
+            let text = field.text()?;
+            let path = compile(&field, &text, Place::Path, &trial)?.sent;
+            trial.path(&field, &path, &text)?;
+            path
+        }
+        None => variants?.first()?.sent.path.clone(),
+    };
+    let mut sent_headers = Vec::new();
+    let mut has_type = false;
+    if let Some(field) = field("headers") {
+        let (pairs, content_type) = headers(&field, &trial)?;
+        has_type = content_type.is_some();
+        sent_headers = pairs.into_iter().map(|(name, pair)| (name, pair.sent)).collect();
+    }
+    if !has_type {
+        let json = Template::compile("application/json", Place::Header, &[]).ok()?;
+        sent_headers.push(("Content-Type".to_owned(), json));
+    }
+    let rows = match columns {
+        Columns::Data(data) => Some(&data.rows),
+        Columns::None => None,
+        // Nobody knows which names there are, and that has been noted.
+        Columns::Unknown => return None,
+    };
+    let marked = Columns::Data(Data { rows: with_marks(rows, 0), pick: Pick::Sequential });
+    let marked = Trial::new(&marked, seed, is_broken);
+    let body = match field("body") {
+        Some(field) => {
+            let text = field.text()?;
+            let body = compile(&field, &text, Place::Json, &marked)?.sent;
+            marked.json_body(&field, &body, &text)?;
+            marked.query(&field, &body, &text, &|body| {
+                let hint = "has no place for the earlier attributes, or one inside a text; write {{ attributes | json }} \
+                            for all of them, or {{ changed | json }} for those that are different, without quotes";
+                if is_marked(body) { Ok(()) } else { Err(hint.to_owned()) }
+            })?;
+            body
+        }
+        None => Template::compile(DEFAULT_BODY, Place::Json, marked.columns()).ok()?,
+    };
+    Some(Snapshot {
+        most_rows: usize::MAX,
+        settle: DEFAULT_SETTLE,
+        method: method?.to_owned(),
+        holds_all: marked.first(&body).is_some_and(|body| holds_all(&body)),
+        restore: Request { path, headers: sent_headers, body: Some(body) },
+    })
+}

@@ -1,0 +1,165 @@
+//! Whether and how attributes are put back after a run.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::read::of_row;
+use super::template::{Template, Values};
+use super::variant::{RenderError, Rendered, Request};
+use super::{Rows, Scenario};
+
+/// What the names [`ATTRIBUTES`] and [`CHANGED`] are rendered as before their values take the place: they are JSON, and a
+/// template knows texts only.
+const MARKS: [&str; 2] = ["patchload-earlier-attributes-3f1c9a", "patchload-changed-attributes-3f1c9a"];
+
+/// The name, in `restore.body`, of the whole attributes as they were.
+pub(super) const ATTRIBUTES: &str = "attributes";
+
+/// The name, in `restore.body`, of those that were something else, as they were.
+pub(super) const CHANGED: &str = "changed";
+
+/// Whether and how attributes are put back after a run.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// No run with more data rows is started.
+    pub most_rows: usize,
+    /// The pause after the run, in which the target may still apply what it has accepted.
+    pub settle: Duration,
+    /// The method of the request that puts attributes back.
+    pub method: String,
+    /// Whether the request holds all earlier attributes, so that it may take away what is new; otherwise it holds only those
+    /// that are different.
+    pub holds_all: bool,
+    /// The request; its body has the two columns [`ATTRIBUTES`] and [`CHANGED`] after those of the data.
+    pub(super) restore: Request,
+}
+
+/// The attributes of a row as they were, for a request that puts them back.
+#[derive(Debug, Clone, Copy)]
+pub struct Earlier<'a> {
+    /// All of them.
+    pub attributes: &'a Value,
+    /// Those that are something else now or gone; all of them where they are no map.
+    pub changed: &'a Value,
+}
+
+/// The most requests that snapshot and restore need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotRequests {
+    /// Different paths that are read.
+    pub reads: u64,
+    /// Different attributes that may have to be written.
+    pub writes: u64,
+}
+
+impl SnapshotRequests {
+    /// Before the run each path is read. After it each is read, what differs is written, and each is read again; a part may
+    /// need another round.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        self.reads.saturating_mul(4).saturating_add(self.writes.saturating_mul(2))
+    }
+}
+
+impl Scenario {
+    /// What snapshot and restore may need; `None` where attributes are not put back.
+    #[must_use]
+    pub fn snapshot_requests(&self) -> Option<SnapshotRequests> {
+        self.snapshot.as_ref()?;
+        let read = self.read.as_ref()?;
+        let (mut paths, mut places) = (BTreeSet::new(), BTreeSet::new());
+        for row in 0..self.rows() {
+            // A row on which a template fails is found when it is read.
+            let path = read.request(self, row).map(|request| request.path.into_owned()).unwrap_or_default();
+            places.insert((path.clone(), read.query(self, row).unwrap_or_default()));
+            paths.insert(path);
+        }
+        Some(SnapshotRequests { reads: paths.len() as u64, writes: places.len() as u64 })
+    }
+
+    /// Data rows; one where there is no data, because the requests without any name one thing, too.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.data.as_ref().map_or(1, |data| data.rows.len())
+    }
+}
+
+impl Snapshot {
+    /// The request that puts the attributes of a data row back.
+    ///
+    /// # Errors
+    /// When a template fails on the row.
+    pub fn request(&self, scenario: &Scenario, row: usize, earlier: &Earlier<'_>) -> Result<Rendered<'_>, RenderError> {
+        let data = scenario.data.as_ref().map(|data| &data.rows);
+        let rows = with_marks(data, row);
+        let operation = of_row(row);
+        let usual = Values { rows: data, seed: scenario.seed, operation: &operation };
+        let first = of_row(0);
+        let marked = Values { rows: Some(&rows), seed: scenario.seed, operation: &first };
+        let headers = self.restore.headers.iter().map(|(name, value)| Ok((name.as_str(), value.render(&usual)?)));
+        let body = |template: &Template| Ok(Bytes::from(put_in(&template.render(&marked)?, earlier)));
+        Ok(Rendered {
+            path: self.restore.path.render(&usual)?,
+            headers: headers.collect::<Result<_, RenderError>>()?,
+            body: self.restore.body.as_ref().map(body).transpose()?,
+        })
+    }
+}
+
+/// One row of the data with two more columns.
+pub(super) fn with_marks(rows: Option<&Rows>, row: usize) -> Rows {
+    let columns = rows.map(Rows::columns).unwrap_or_default().iter().cloned();
+    let mut marked = Rows::new(columns.chain([ATTRIBUTES, CHANGED].map(str::to_owned)).collect());
+    let cells: Vec<&str> = rows.map(|rows| rows.row(row).iter().map(AsRef::as_ref).collect()).unwrap_or_default();
+    marked.push(cells.into_iter().chain(MARKS));
+    marked
+}
+
+/// Whether a rendered body has a place for earlier attributes, and only where a whole JSON value stands.
+pub(super) fn is_marked(body: &str) -> bool {
+    let whole = |mark: &str| body.matches(&format!("\"{mark}\"")).count();
+    let all: usize = MARKS.iter().map(|mark| body.matches(mark).count()).sum();
+    all > 0 && MARKS.iter().map(|mark| whole(mark)).sum::<usize>() == all
+}
+
+/// Whether a rendered body holds all earlier attributes.
+pub(super) fn holds_all(body: &str) -> bool {
+    body.contains(MARKS[0])
+}
+
+/// The body with the values in the places of their marks.
+fn put_in(body: &str, earlier: &Earlier<'_>) -> String {
+    let [attributes, changed] = MARKS.map(|mark| format!("\"{mark}\""));
+    // The second search must not look into the first value, so the body is cut before anything is put in.
+    let parts = body.split(&attributes).map(|part| part.replace(&changed, &earlier.changed.to_string()));
+    parts.collect::<Vec<_>>().join(&earlier.attributes.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_take_the_places_of_their_marks() {
+        let [attributes, changed] = MARKS;
+        let body = format!(r#"{{"all": "{attributes}", "some": "{changed}"}}"#);
+        assert!(is_marked(&body) && !is_marked("{}") && !is_marked(&format!("{{\"all\": \"x {attributes}\"}}")));
+        let earlier = Earlier { attributes: &json!({"a": changed, "b": "\"2"}), changed: &json!({"b": "\"2"}) };
+        let sent: Value = serde_json::from_str(&put_in(&body, &earlier)).unwrap();
+        assert_eq!(sent, json!({"all": {"a": changed, "b": "\"2"}, "some": {"b": "\"2"}}));
+    }
+
+    #[test]
+    fn a_row_keeps_its_cells_before_the_marks() {
+        let mut rows = Rows::new(vec!["id".to_owned()]);
+        rows.push(["a"]);
+        rows.push(["b"]);
+        assert_eq!(with_marks(Some(&rows), 1).row(0)[0].as_ref(), "b");
+        assert_eq!(with_marks(None, 0).columns(), ["attributes", "changed"]);
+    }
+}
