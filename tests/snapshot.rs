@@ -50,12 +50,12 @@ impl Target {
 
     /// A scenario that writes `ref` of all participants, and whatever else follows.
     fn scenario(&self, place: &Place, body: &str, more: &str) -> String {
-        let rows: String = self
+        let rows: Vec<_> = self
             .participants
             .iter()
-            .map(|participant| format!("{},{}\n", participant.conversation_id, participant.participant_id))
+            .map(|participant| format!("{},{}", participant.conversation_id, participant.participant_id))
             .collect();
-        place.write("rows.csv", &format!("conversation_id,participant_id\n{rows}"));
+        place.write("rows.csv", &format!("conversation_id,participant_id\n{}\n", rows.join("\n")));
         let address = self.server.address();
         let text = format!(
             r#"
@@ -90,7 +90,7 @@ impl Target {
 const CHANGES: &str = r#"{"attributes": {"ref": "{{ unique }}"}}"#;
 
 fn run(scenario: &str, place: &Place) -> Command {
-    let mut command = patchload(&["run", scenario, "--out", &place.results()]);
+    let mut command = patchload(&["run", scenario, "--out", &place.results(), "--accept-invalid"]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -148,7 +148,7 @@ fn a_run_that_is_given_up_leaves_the_attributes_as_they_were() {
     let (place, target) = (Place::new(), Target::new(plain()));
     let before = target.state();
     // A threshold that no run keeps stops it in its second second.
-    let threshold = "[thresholds]\n\"service.max\" = { limit = \"< 1us\", abort_after = \"1s\" }";
+    let threshold = "[thresholds]\n\"service.p50\" = \"< 1us for 1s abort\"";
     let scenario = target.scenario(&place, CHANGES, &format!("{}\n{threshold}", load("1m")));
     let output = run(&scenario, &place).output().unwrap();
     assert_eq!(output.status.code(), Some(99), "{output:?}");
@@ -191,6 +191,25 @@ fn a_run_that_was_killed_is_put_back_by_a_command_of_its_own() {
     let again = patchload(&["restore", folder.to_str().unwrap()]).output().unwrap();
     assert_code(&again, 0);
     assert_eq!(counts(&place), [8, 0, 8, 0]);
+}
+
+#[test]
+fn a_budget_holds_snapshot_and_restore_too() {
+    let (place, target) = (Place::new(), Target::new(plain()));
+    let before = target.state();
+    let scenario = target.scenario(&place, CHANGES, &format!("budget = 120\n{}", load("1m")));
+    let seen = || {
+        let truth = target.server.truth();
+        truth.gets.received + truth.patches.received
+    };
+    let seen_before = seen();
+    let output = run(&scenario, &place).output().unwrap();
+    let requests = seen() - seen_before;
+    assert_code(&output, 0);
+    // Of 120, 4 x 4 reads and 2 x 8 writes are kept back, and not all of them are needed.
+    assert!((88 + 4 + 8..=120).contains(&requests), "{requests}");
+    assert!(text(&output.stderr).contains("budget       120 requests, 88 of them for attempts"), "{output:?}");
+    assert_eq!(target.state(), before);
 }
 
 #[test]
