@@ -150,14 +150,12 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
     open: impl Fn(RunClock) -> Result<U, Error> + Clone + Send + 'static,
 ) -> Result<Ended, Error> {
     let planned = job.scenario.load.length();
-    let give_up = job.scenario.target.give_up;
     let scenario = job.scenario.clone();
     let (mut watch_thresholds, mut abort) = (Watch::new(&scenario.thresholds), None);
     let mut crew = Crew::start(job, stop, open)?;
     let mut collector = crew.collector(&scenario.load);
     let mut observed = Observed::new(&scenario, crew.threads.len());
-    let mut alive = Alive::default();
-    let mut stops = Stops::new(scenario.care.stops);
+    let mut patience = Patience::new(&scenario);
     let mut warnings = Vec::new();
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     let mut stopped = stop.0.subscribe();
@@ -186,13 +184,8 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
                 abort = Some(reached);
                 stop.request();
             }
-            if let Some(after) = alive.silent_for(&second).filter(|after| *after >= give_up && !stop.is_requested()) {
-                warnings.push(Warning::TargetDied { after_s: after.as_secs_f64() });
-                stop.request();
-            }
-            let refusal = stops.second(&second.interval.all_counts(), second.interval.refusals);
-            if let Some(refusal) = refusal.filter(|_| !stop.is_requested()) {
-                warnings.push(refusal);
+            if let Some(reason) = patience.ends_with(&second).filter(|_| !stop.is_requested()) {
+                warnings.push(reason);
                 stop.request();
             }
         }
@@ -220,6 +213,27 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
     let thresholds = judge::evaluate(&scenario.thresholds, &totals);
     let evidence = Evidence { thresholds, ..observed.evidence(&scenario, &totals, is_whole) };
     Ok(Ended { totals, warnings, evidence, abort })
+}
+
+/// What makes a run give its target up.
+struct Patience {
+    alive: Alive,
+    give_up: Duration,
+    stops: Stops,
+}
+
+impl Patience {
+    fn new(scenario: &Scenario) -> Self {
+        let (give_up, stops) = (scenario.target.give_up, Stops::new(scenario.care.stops));
+        Self { alive: Alive::default(), give_up, stops }
+    }
+
+    /// Why the target is given up after this second; `None` while it is not.
+    fn ends_with(&mut self, second: &Second) -> Option<Warning> {
+        let refusal = self.stops.second(&second.interval.all_counts(), second.interval.refusals);
+        let silent = self.alive.silent_for(second).filter(|after| *after >= self.give_up);
+        silent.map(|after| Warning::TargetDied { after_s: after.as_secs_f64() }).or(refusal)
+    }
 }
 
 /// Since when the target has answered nothing.

@@ -6,6 +6,7 @@ mod command;
 mod wire;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -168,6 +169,31 @@ fn a_key_that_the_run_added_is_reported_as_not_restored() {
     for (after, before) in target.state().iter().zip(&before) {
         assert_eq!((&after["ref"], &after["new"]), (&before["ref"], &json!("y")));
     }
+}
+
+#[test]
+fn a_second_interrupt_leaves_at_once_and_names_the_command_that_restores() {
+    let (place, target) = (Place::new(), Target::new(plain()));
+    let before = target.state();
+    let scenario = target.scenario(&place, CHANGES, &load("1m"));
+    let mut child = run(&scenario, &place).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    wait_until(|| target.server.truth().patches.received > 8 + 10);
+    let interrupt = || Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupt().success());
+    let mut said = String::new();
+    while !said.contains("putting attributes of 8 rows back") {
+        assert!(stderr.read_line(&mut said).unwrap() > 0, "{said}");
+    }
+    // It waits for the target to settle before it writes.
+    assert!(interrupt().success());
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(105), "{said}");
+    let folder = place.run();
+    assert!(said.contains(&format!("`patchload restore {}`", folder.display())), "{said}");
+    assert_ne!(target.state(), before);
+    assert_code(&patchload(&["restore", folder.to_str().unwrap()]).output().unwrap(), 0);
+    assert_eq!(target.state(), before);
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl Guard {
         tokio::select! {
             restoration = self.keeper.put_back(&self.kept) => restoration,
             () = signals.next() => {
-                say(&format!("left at once; {}", hint(folder)));
+                say(&format!("left at once; {}, `patchload report` rebuilds its reports", hint(folder)));
                 std::process::exit(Exit::Interrupted.code().into());
             }
         }
