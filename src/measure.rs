@@ -11,7 +11,7 @@ mod sample;
 mod snapshot;
 
 pub use distributions::{Clock, Distributions, PERCENTILES, micros, new_histogram, quantile};
-pub use failures::{Failure, FailureKey, Failures, MAX_FAILURES, OTHER};
+pub use failures::{Failure, FailureKey, Failures, MAX_CORRELATION_IDS, MAX_FAILURES, OTHER};
 #[cfg(test)]
 pub(crate) use interval::sample_at;
 pub use interval::{Blocks, Counts, Interval, Of, Recorder, Refusals, VariantInterval};

@@ -16,6 +16,7 @@ mod plan;
 mod population;
 mod quota_use;
 mod read;
+mod rules;
 mod shown;
 mod simulator;
 mod snapshot;
@@ -42,6 +43,7 @@ pub use plan::{BudgetPlan, Ends, Plan};
 pub use population::{Course, Life, Participant, Role, population};
 pub use quota_use::QuotaUse;
 pub use read::{Read, ReadError, attributes_in};
+pub use rules::{Class, Holds, Rule};
 pub use simulator::{
     CLIENT_ID, CLIENT_SECRET, Dialect, Draw, Factor, Faults, LogNormal, QuotaHeaders, READ_ONLY_TOKEN, RetryAfter,
     STATIC_TOKEN, Signals, SilentDrop, Simulator, Stall, Timed,
@@ -79,6 +81,8 @@ pub struct Scenario {
     pub read: Option<Read>,
     /// Whether and how attributes are put back after a run.
     pub snapshot: Option<Snapshot>,
+    /// What answers are called, in the order of the file; none where the scenario says nothing.
+    pub outcomes: Vec<Rule>,
     /// What the run is to keep, in the order of the file; none where the scenario says nothing.
     pub thresholds: Vec<Threshold>,
     /// The scenario as it stands in the file, before `${ENV}` was put in, literal secrets replaced by `***`, with the

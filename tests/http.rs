@@ -79,6 +79,11 @@ fn read_request(stream: &mut TcpStream) -> bool {
 
 /// Sends so many attempts, one after the other, as one user.
 fn attempts(address: SocketAddr, connections: &str, count: usize) -> Vec<Attempt> {
+    attempts_with(address, connections, count, "")
+}
+
+/// The same, with more in the scenario.
+fn attempts_with(address: SocketAddr, connections: &str, count: usize, more: &str) -> Vec<Attempt> {
     let text = format!(
         r#"
         name = "http"
@@ -93,6 +98,7 @@ fn attempts(address: SocketAddr, connections: &str, count: usize) -> Vec<Attempt
         [load]
         stages = [{{ for = "1s", users = 1 }}]
         connections = "{connections}"
+        {more}
         "#
     );
     let scenario = Scenario::parse(Path::new("http.toml"), text.as_bytes(), &|_| None, &Overrides::default()).unwrap();
@@ -162,6 +168,33 @@ fn a_code_may_stand_in_the_errors_alone_and_the_correlation_id_in_the_body() {
     )));
     assert_eq!(told(&attempt), (Outcome::Rejected, Some(400), "bad.thing"));
     assert_eq!(attempt.answer.correlation_id.as_deref(), Some("77"));
+}
+
+#[test]
+fn a_rule_of_the_scenario_sees_the_error_in_an_accepted_answer() {
+    const RULE: &str =
+        "[[outcome]]\nname = \"not-ok\"\nstatus = 202\npointer = \"/ok\"\nequals = false\nas = \"rejected\"";
+    let told_of = |bytes| attempts_with(Server::sends(bytes).address, "per-user", 1, RULE).remove(0);
+    let refused = told_of(concat!(
+        "HTTP/1.1 202 Accepted\r\nx-request-id: r-7\r\ncontent-length: 46\r\n\r\n",
+        r#"{"ok":false,"message":"no such participant" } "#,
+    ));
+    assert_eq!(told(&refused), (Outcome::Rejected, Some(202), "not-ok"));
+    assert_eq!(refused.answer.correlation_id.as_deref(), Some("r-7"));
+    assert_eq!(refused.answer.message.as_deref(), Some("no such participant"));
+    let accepted = told_of("HTTP/1.1 202 Accepted\r\ncontent-length: 11\r\n\r\n{\"ok\":true}");
+    assert_eq!(told(&accepted), (Outcome::Accepted, Some(202), ""));
+}
+
+#[test]
+fn a_problem_is_named_by_its_type_and_tells_its_field() {
+    let attempt = attempt(&Server::sends(concat!(
+        "HTTP/1.1 422 Unprocessable\r\ncontent-type: application/problem+json\r\ncontent-length: 118\r\n\r\n",
+        r##"{"type":"https://example.com/invalid-attribute","title":"Invalid","errors":[{"detail":"too long","pointer":"#/tier"}]}"##,
+    )));
+    assert_eq!(told(&attempt), (Outcome::Rejected, Some(422), "invalid-attribute"));
+    assert_eq!(attempt.answer.field.as_deref(), Some("#/tier"));
+    assert_eq!(attempt.answer.message.as_deref(), Some("Invalid"));
 }
 
 #[test]

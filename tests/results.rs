@@ -254,7 +254,7 @@ fn a_message_with_quotes_and_line_breaks_parses_back() {
         assert_eq!(row["status"], key.status.map(|status| status.to_string()).unwrap_or_default());
         assert_eq!((number(row, "count"), number(row, "first_s")), (failure.count, failure.first_s));
         assert_eq!(Some(&row["message"]), failure.message.as_ref());
-        assert_eq!(row["correlation_id"], failure.correlation_id.clone().unwrap_or_default());
+        assert_eq!(row["correlation_id"], failure.correlation_ids.first().cloned().unwrap_or_default());
     }
 }
 

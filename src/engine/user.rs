@@ -72,15 +72,7 @@ async fn perform<T: Timer, X: Transport>(
 }
 
 fn broken(code: &str, not_sent: bool, message: String) -> Answer {
-    Answer {
-        outcome: Outcome::Broken,
-        status: None,
-        code: code.to_owned(),
-        correlation_id: None,
-        message: Some(message),
-        retry_after: None,
-        not_sent,
-    }
+    Answer { code: code.to_owned(), message: Some(message), not_sent, ..Answer::bare(Outcome::Broken) }
 }
 
 /// An operation that is due: it starts, or it is dropped and recorded as unsent.

@@ -25,13 +25,11 @@ pub(super) fn answer(error: &reqwest::Error, breakage: Breakage) -> Answer {
     let not_sent = !breakage.written;
     let kind = kind(error);
     Answer {
-        outcome: Outcome::Broken,
         status: breakage.status,
         code: if not_sent { format!("not_sent.{kind}") } else { kind.into_owned() },
-        correlation_id: None,
         message: Some(innermost(error).to_string()),
-        retry_after: None,
         not_sent,
+        ..Answer::bare(Outcome::Broken)
     }
 }
 

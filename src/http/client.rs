@@ -8,7 +8,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Client, ClientBuilder, Method, Proxy, Response, Url, redirect, retry};
 
 use super::broken::{self, Breakage};
-use super::classify::{self, KEPT_BODY};
+use super::classify::{self, KEPT_BODY, Reply};
 use super::connect::{ConnectLayer, ConnectTrace, TracedBody};
 use super::{Attempt, Request, Transport, tls};
 use crate::measure::{Answer, Outcome};
@@ -246,13 +246,14 @@ impl<T: Timer> HttpUser<T> {
         let status = response.status().as_u16();
         progress.status = Some(status);
         let outcome = classify::outcome(&self.scenario.variants[variant], status);
-        if outcome == Outcome::Accepted {
+        let rules = &self.scenario.outcomes;
+        if outcome == Outcome::Accepted && !classify::may_turn(rules, status) {
             while response.chunk().await?.is_some() {}
             return Ok(Answer::accepted(status));
         }
         progress.headers = std::mem::take(response.headers_mut());
         let body = read_body(&mut response).await?;
-        Ok(classify::answer(outcome, status, &progress.headers, &body))
+        Ok(classify::answer(outcome, Reply { status, headers: &progress.headers, body: &body }, rules))
     }
 }
 

@@ -9,6 +9,9 @@ use super::{Outcome, Sample};
 /// How many distinct failures are kept apart; later ones are counted under the code [`OTHER`].
 pub const MAX_FAILURES: usize = 1_000;
 
+/// How many correlation ids of each failure are kept: the first ones.
+pub const MAX_CORRELATION_IDS: usize = 5;
+
 /// The code of failures that found no place of their own.
 pub const OTHER: &str = "other";
 
@@ -26,7 +29,7 @@ pub struct FailureKey {
 }
 
 /// How often a failure was seen, when, and what one of them said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Attempts that ended so.
     pub count: u64,
@@ -34,10 +37,26 @@ pub struct Failure {
     pub first_s: u64,
     /// The second of the run in which it was last seen.
     pub last_s: u64,
-    /// Correlation id of the first one that had any.
-    pub correlation_id: Option<String>,
+    /// Correlation ids of the first ones that had any, at most [`MAX_CORRELATION_IDS`].
+    #[serde(default)]
+    pub correlation_ids: Vec<String>,
     /// Message of the first one that had any.
     pub message: Option<String>,
+    /// The field of the request that the first one complained about that named any.
+    #[serde(default)]
+    pub field: Option<String>,
+    /// The limit of the first one that named any.
+    #[serde(default)]
+    pub limit: Option<String>,
+}
+
+impl Failure {
+    /// What one of them said, with the field or the limit that it said it of in front; empty where none said anything.
+    #[must_use]
+    pub fn example(&self) -> String {
+        let limit = self.limit.as_ref().map(|limit| format!("limit {limit}"));
+        [self.field.clone(), limit, self.message.clone()].into_iter().flatten().collect::<Vec<_>>().join(": ")
+    }
 }
 
 /// The failures of an interval or of a run: at most [`MAX_FAILURES`] keys and one [`OTHER`] per variant and outcome.
@@ -63,8 +82,10 @@ impl Failures {
                 count: 1,
                 first_s: second,
                 last_s: second,
-                correlation_id: answer.correlation_id.clone(),
+                correlation_ids: answer.correlation_id.iter().cloned().collect(),
                 message: answer.message.clone(),
+                field: answer.field.clone(),
+                limit: answer.limit.clone(),
             },
         );
     }
@@ -86,8 +107,16 @@ impl Failures {
                 row.count += failure.count;
                 row.first_s = row.first_s.min(failure.first_s);
                 row.last_s = row.last_s.max(failure.last_s);
-                row.correlation_id = row.correlation_id.take().or_else(|| failure.correlation_id.clone());
-                row.message = row.message.take().or_else(|| failure.message.clone());
+                let room = MAX_CORRELATION_IDS.saturating_sub(row.correlation_ids.len());
+                row.correlation_ids.extend(failure.correlation_ids.iter().take(room).cloned());
+                let first = |known: &mut Option<String>, other: &Option<String>| {
+                    if known.is_none() {
+                        known.clone_from(other);
+                    }
+                };
+                first(&mut row.message, &failure.message);
+                first(&mut row.field, &failure.field);
+                first(&mut row.limit, &failure.limit);
             })
             .or_insert(failure);
     }
@@ -108,7 +137,7 @@ mod tests {
     use super::*;
 
     fn failure(second: u64) -> Failure {
-        Failure { count: 1, first_s: second, last_s: second, correlation_id: None, message: None }
+        Failure { count: 1, first_s: second, last_s: second, ..Failure::default() }
     }
 
     fn key(code: &str) -> FailureKey {
@@ -125,5 +154,28 @@ mod tests {
         assert_eq!(failures.iter().map(|(_, row)| row.count).sum::<u64>(), MAX_FAILURES as u64 + 500);
         let other = failures.iter().find(|(key, _)| key.code == OTHER).unwrap().1;
         assert_eq!((other.count, other.first_s, other.last_s), (500, 1_000, 1_499));
+    }
+
+    #[test]
+    fn a_row_keeps_the_first_correlation_ids_and_the_first_field_that_any_names() {
+        let mut failures = Failures::default();
+        for i in 0..9 {
+            let field = (i > 1).then(|| format!("field-{i}"));
+            failures.count(key("a"), Failure { correlation_ids: vec![i.to_string()], field, ..failure(i) });
+        }
+        let row = failures.iter().next().unwrap().1;
+        assert_eq!(row.correlation_ids, ["0", "1", "2", "3", "4"]);
+        assert_eq!((row.field.as_deref(), row.count), (Some("field-2"), 9));
+    }
+
+    #[test]
+    fn an_example_begins_with_what_it_is_about() {
+        let said = |field: Option<&str>, limit: Option<&str>, message: Option<&str>| {
+            let [field, limit, message] = [field, limit, message].map(|text| text.map(str::to_owned));
+            Failure { message, field, limit, ..Failure::default() }.example()
+        };
+        assert_eq!(said(Some("type"), None, Some("must not be null")), "type: must not be null");
+        assert_eq!(said(None, Some("rate of api"), Some("wait")), "limit rate of api: wait");
+        assert_eq!(said(None, None, None), "");
     }
 }

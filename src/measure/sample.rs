@@ -73,6 +73,10 @@ pub struct Answer {
     pub correlation_id: Option<String>,
     /// The message of the body or of the transport, shortened.
     pub message: Option<String>,
+    /// The field of the request that the body complains about.
+    pub field: Option<String>,
+    /// The limit that the body says was reached.
+    pub limit: Option<String>,
     /// The server's wish for a pause.
     pub retry_after: Option<Duration>,
     /// The attempt broke before it was written to a connection: the server cannot have seen it.
@@ -80,18 +84,26 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// An accepted answer: nothing to tell but its status.
+    /// An answer of which nothing but its class is known.
     #[must_use]
-    pub fn accepted(status: u16) -> Self {
+    pub fn bare(outcome: Outcome) -> Self {
         Self {
-            outcome: Outcome::Accepted,
-            status: Some(status),
+            outcome,
+            status: None,
             code: String::new(),
             correlation_id: None,
             message: None,
+            field: None,
+            limit: None,
             retry_after: None,
             not_sent: false,
         }
+    }
+
+    /// An accepted answer: nothing to tell but its status.
+    #[must_use]
+    pub fn accepted(status: u16) -> Self {
+        Self { status: Some(status), ..Self::bare(Outcome::Accepted) }
     }
 }
 

@@ -212,11 +212,13 @@ fn failures(run: &Run, all: &VariantTotals) -> String {
     }
     let rates = Rates::of_variants(&run.totals);
     let several = run.header.variants.len() > 1;
+    let has_field = run.totals.failures.iter().any(|(_, failure)| failure.field.is_some());
     let mut table = Table::new([
         (if several { "variant" } else { "" }, Left),
         ("outcome", Left),
         ("status", Right),
         ("code", Left),
+        (if has_field { "field" } else { "" }, Left),
         ("count", Right),
         ("share (95 %)", Right),
         ("correlation id", Left),
@@ -231,9 +233,10 @@ fn failures(run: &Run, all: &VariantTotals) -> String {
             key.outcome.to_string(),
             key.status.map_or_else(|| UNKNOWN.to_owned(), |status| status.to_string()),
             if key.code.is_empty() { UNKNOWN.to_owned() } else { plain(&key.code) },
+            failure.field.as_deref().map_or_else(|| if has_field { UNKNOWN.to_owned() } else { String::new() }, plain),
             count(failure.count),
             estimate(rates[key.variant].share(failure.count, attempts)),
-            failure.correlation_id.as_deref().map_or_else(|| UNKNOWN.to_owned(), plain),
+            failure.correlation_ids.first().map_or_else(|| UNKNOWN.to_owned(), |id| plain(id)),
         ]);
     }
     let mut text = table.lines();

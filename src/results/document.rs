@@ -204,7 +204,7 @@ mod tests {
         for i in 0..MAX_FAILURES as u64 + 20 {
             let outcome = [Outcome::Throttled, Outcome::Rejected, Outcome::Broken][usize::try_from(i % 3).unwrap()];
             let key = FailureKey { variant: 0, outcome, status: Some(400), code: format!("code-{i}") };
-            let failure = Failure { count: i + 1, first_s: i, last_s: i, correlation_id: None, message: None };
+            let failure = Failure { count: i + 1, first_s: i, last_s: i, ..Failure::default() };
             failures.count(key, failure);
         }
         let rows = failures.iter().map(|(key, row)| FailureRow { key: key.clone(), failure: row.clone() }).collect();

@@ -169,7 +169,7 @@ fn failures(header: &Header, totals: &Totals) -> Vec<u8> {
             ];
             cells.extend(estimate(rates[key.variant].share(failure.count, attempts)));
             cells.extend([failure.first_s, failure.last_s].map(|second| second.to_string()));
-            cells.extend([&failure.correlation_id, &failure.message].map(|text| text.clone().unwrap_or_default()));
+            cells.extend([failure.correlation_ids.first().cloned().unwrap_or_default(), failure.example()]);
             write(writer, &cells);
         }
     })

@@ -10,6 +10,7 @@ mod care;
 mod environment;
 mod read;
 mod rows;
+mod rules;
 mod schedule;
 mod simulator;
 mod source;
@@ -34,8 +35,8 @@ use tree::{Document, Table};
 const LONGEST_FILE: u64 = 16 * 1024 * 1024;
 
 /// The tables and values at the top of a scenario.
-const KEYS: [&str; 11] =
-    ["name", "seed", "target", "data", "variant", "load", "limit", "stop", "read", "snapshot", "thresholds"];
+const KEYS: [&str; 12] =
+    ["name", "seed", "target", "data", "variant", "load", "limit", "stop", "read", "snapshot", "outcome", "thresholds"];
 
 /// Where the values of `${NAME}` come from.
 type Environment<'e> = dyn Fn(&str) -> Option<String> + 'e;
@@ -172,6 +173,7 @@ fn read(document: &Document<'_>, tree: &DeTable<'_>, overrides: &Overrides) -> O
     // In the open model the command line's rate is that of the arrivals.
     let is_open = load.as_ref().is_some_and(|load| matches!(load.schedule, Schedule::Arrivals(_)));
     let limit = schedule::limit(&root, overrides.rate.filter(|_| !is_open));
+    let outcomes = rules::read(&root);
     let names: Option<Vec<_>> =
         variants.as_ref().map(|variants| variants.iter().map(|variant| variant.name.as_str()).collect());
     let thresholds = thresholds::read(&root, names.as_deref());
@@ -190,6 +192,7 @@ fn read(document: &Document<'_>, tree: &DeTable<'_>, overrides: &Overrides) -> O
         care,
         read: how_to_read,
         snapshot,
+        outcomes,
         thresholds,
         source: source::redacted(tree, overrides),
     };

@@ -36,8 +36,7 @@ fn answer(variant: usize, i: u64) -> Answer {
         code: code.to_owned(),
         correlation_id: Some(format!("2f6e0000-0000-4000-8000-{i:012}")),
         message: Some(format!("{code}, with \"quotes\" and a comma\nand a second line")),
-        retry_after: None,
-        not_sent: false,
+        ..Answer::bare(outcome)
     };
     match i % 40 {
         7 | 8 | 23 => failure(Outcome::Throttled, Some(429), "too.many.requests.retry.after"),

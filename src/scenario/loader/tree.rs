@@ -277,6 +277,17 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// A text, a number, or true or false, as JSON has it.
+    pub(super) fn scalar(&self) -> Option<serde_json::Value> {
+        match self.value {
+            DeValue::String(_) => self.text().map(|text| text.value.into()),
+            DeValue::Boolean(value) => Some((*value).into()),
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse::<i64>().ok().map(Into::into),
+            DeValue::Float(number) => number.as_str().parse::<f64>().ok().map(Into::into),
+            _ => self.wrong_type("a text, a number, or true or false"),
+        }
+    }
+
     /// Whether it is the text `none`.
     pub(super) fn says_none(&self) -> bool {
         self.is_text() && self.text().is_some_and(|text| text.value == NONE)
