@@ -23,6 +23,7 @@ fn sample(outcome: Outcome) -> Sample {
         connect: None,
         answer: Answer { outcome, code: "too.many.requests".to_owned(), ..Answer::accepted(202) },
         last: true,
+        retry: None,
     }
 }
 

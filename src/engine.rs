@@ -14,6 +14,7 @@ mod observed;
 mod pause;
 mod placement;
 mod renewals;
+mod retry;
 mod shift;
 mod snapshot;
 mod source;

@@ -6,6 +6,7 @@
 mod distributions;
 mod failures;
 mod interval;
+mod retries;
 mod run;
 mod sample;
 mod snapshot;
@@ -15,6 +16,7 @@ pub use failures::{Failure, FailureKey, Failures, MAX_CORRELATION_IDS, MAX_FAILU
 #[cfg(test)]
 pub(crate) use interval::sample_at;
 pub use interval::{Blocks, Counts, Interval, Of, Recorder, Refusals, VariantInterval};
+pub use retries::{GivenUp, Retries, Retry};
 pub use run::{Header, Host, Logins, Phase, Run, SCHEMA, Second, State, Totals, VariantTotals, Warning};
 pub use sample::{Answer, Outcome, Sample};
 pub use snapshot::{Kept, NotRestored, Restoration};

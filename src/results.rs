@@ -17,9 +17,11 @@ mod set;
 mod snapshot;
 mod tables;
 
+use crate::measure::Header;
+
 pub use error::Error;
 pub use folder::Folder;
-pub use rates::{Estimate, Rates};
+pub use rates::{Efficiency, Estimate, Rates};
 pub use read::{read, rebuild};
 pub use set::{Entry, Figure, FigureSpread, Figures, LeftOut, Set, SetFolder, SetPlan, is_set, rebuild_set};
 pub use snapshot::{Origin, note_restoration, read_snapshot, restoration};
@@ -32,6 +34,12 @@ pub const FILES: [&str; 6] = [SUMMARY, FAILURES, LATENCY, TIMELINE, LOG, RUN];
 
 /// What the attributes were before the run: the file that `patchload restore` reads.
 pub const SNAPSHOT: &str = "snapshot.jsonl";
+
+/// Whether the run's scenario has anything tried again.
+#[must_use]
+pub fn retries(header: &Header) -> bool {
+    header.scenario.get("retry").is_some()
+}
 
 const RUN: &str = "run.json";
 const LOG: &str = "latency.hlog";

@@ -16,6 +16,7 @@ mod plan;
 mod population;
 mod quota_use;
 mod read;
+mod retry;
 mod rules;
 mod shown;
 mod simulator;
@@ -43,6 +44,7 @@ pub use plan::{BudgetPlan, Ends, Plan};
 pub use population::{Course, Life, Participant, Role, population};
 pub use quota_use::QuotaUse;
 pub use read::{Read, ReadError, attributes_in};
+pub use retry::{Backoff, Jitter, Retry, RetryOn, Wish};
 pub use rules::{Class, Holds, Rule};
 pub use simulator::{
     CLIENT_ID, CLIENT_SECRET, Dialect, Draw, Factor, Faults, LogNormal, QuotaHeaders, READ_ONLY_TOKEN, RetryAfter,
@@ -81,6 +83,8 @@ pub struct Scenario {
     pub read: Option<Read>,
     /// Whether and how attributes are put back after a run.
     pub snapshot: Option<Snapshot>,
+    /// What is tried again; `None` for nothing.
+    pub retry: Option<Retry>,
     /// What answers are called, in the order of the file; none where the scenario says nothing.
     pub outcomes: Vec<Rule>,
     /// What the run is to keep, in the order of the file; none where the scenario says nothing.

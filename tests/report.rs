@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use patchload::measure::{Logins, Run, State, Totals, Warning};
+use patchload::measure::{Failure, Logins, Retries, Run, State, Totals, Warning};
 use patchload::report;
 
 mod synthetic;
@@ -63,6 +63,28 @@ fn a_region_and_what_there_is_to_tell_of_tokens_stand_at_the_top() {
     assert!(!text(&run).contains("\ntokens "), "one login for each token is nothing to tell");
     run.totals.logins = Logins { made: 3, renewed_after_401: 1, ..Logins::default() };
     assert!(text(&run).contains("\ntokens   3 logins; 1 renewed after a 401\n"), "{}", text(&run));
+}
+
+#[test]
+fn a_run_with_retries_says_what_they_cost_and_which_fields_were_refused() {
+    let mut run = synthetic::run(&seconds(11, 400, 2));
+    run.header.scenario["retry"] = serde_json::json!({ "on": [429] });
+    let totals = &mut run.totals;
+    totals.retries = Retries {
+        attempts: 880,
+        operations: 880,
+        accepted: 830,
+        asked: 800,
+        obeyed: 780,
+        given_up_max: 40,
+        given_up_run_ended: 10,
+        ..Retries::default()
+    };
+    totals.parked_peak = 1_234;
+    let (key, _) = totals.failures.iter().find(|(key, _)| key.code == "invalid.value").unwrap();
+    let named = Failure { field: Some("attributes.tier".to_owned()), ..Failure::default() };
+    totals.failures.count(key.clone(), Failure { first_s: u64::MAX, ..named });
+    assert_golden("report-retries.txt", &text(&run));
 }
 
 #[test]

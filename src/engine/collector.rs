@@ -18,6 +18,8 @@ pub(super) struct Collector {
     passed: Vec<u64>,
     /// For each worker, its operations in flight as it last told them.
     in_flight: Vec<u64>,
+    /// For each worker, the most operations that waited for their retry in its last part.
+    parked: Vec<u64>,
     open: BTreeMap<u64, OpenSecond>,
     /// The first second that is not closed.
     next: u64,
@@ -38,6 +40,7 @@ impl Collector {
             end,
             passed: vec![0; workers],
             in_flight: vec![0; workers],
+            parked: vec![0; workers],
             open: BTreeMap::new(),
             next: 0,
             totals: Totals::new(variants),
@@ -59,9 +62,11 @@ impl Collector {
     /// Adds a part, and returns an emptied interval to reuse. A part of a second that is closed already counts in the
     /// next one: it is late, not lost.
     pub(super) fn add(&mut self, part: Part) -> Interval {
-        let Part { worker, second, mut interval, in_flight, cpu_share, is_last, .. } = part;
+        let Part { worker, second, mut interval, in_flight, parked_peak, cpu_share, is_last, .. } = part;
         self.passed[worker] = if is_last { u64::MAX } else { self.passed[worker].max(second + 1) };
         self.in_flight[worker] = in_flight;
+        self.parked[worker] = parked_peak;
+        self.totals.parked_peak = self.totals.parked_peak.max(self.parked.iter().sum());
         let open = self.open.entry(second.max(self.next)).or_default();
         open.cpu_share = open.cpu_share.max(cpu_share);
         open.interval.get_or_insert_with(|| Interval::new(self.variants)).add(&interval);
@@ -138,7 +143,8 @@ mod tests {
     fn part(worker: usize, second: u64, due: usize) -> Part {
         let mut interval = Interval::new(1);
         interval.variants[0].counts.due = due as u64;
-        Part { worker, second, interval, in_flight: 1, cpu_share: 0.1, seen: Seen::default(), is_last: false }
+        let seen = Seen::default();
+        Part { worker, second, interval, in_flight: 1, parked_peak: 0, cpu_share: 0.1, seen, is_last: false }
     }
 
     fn due(second: &Second) -> u64 {

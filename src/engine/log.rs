@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::cpu::{core_time, thread_cpu};
 use super::observed::Seen;
-use crate::measure::{Interval, Of, Recorder, Sample};
+use crate::measure::{GivenUp, Interval, Of, Outcome, Recorder, Sample};
 use crate::pace::Window;
 
 /// What a worker hands over.
@@ -21,6 +21,8 @@ pub(super) struct Part {
     pub(super) interval: Interval,
     /// Operations in flight at the hand-over.
     pub(super) in_flight: u64,
+    /// The most operations that waited for their retry at one time since the last hand-over.
+    pub(super) parked_peak: u64,
     /// CPU time of the worker's thread since the last hand-over, as a share of the time between.
     pub(super) cpu_share: f64,
     /// What the worker saw of itself since the last hand-over.
@@ -63,6 +65,9 @@ struct State {
     seen: Seen,
     /// Operations that are due and neither finished nor given up.
     pending: u64,
+    /// Operations that wait for their retry, and the most since the last hand-over.
+    parked: u64,
+    parked_peak: u64,
 }
 
 impl Log {
@@ -77,6 +82,8 @@ impl Log {
             core_time: core_time(),
             seen: Seen::default(),
             pending: 0,
+            parked: 0,
+            parked_peak: 0,
         };
         Self { main, state: RefCell::new(state) }
     }
@@ -105,6 +112,31 @@ impl Log {
         let mut state = self.at(sample.done);
         state.recorder.record(self.of(Due { variant: sample.variant, at: sample.due }), sample);
         state.pending -= u64::from(sample.last);
+    }
+
+    /// An operation is not tried again although its last attempt was one to try again.
+    pub(super) fn give_up(&self, now: Duration, due: Due, why: GivenUp) {
+        self.at(now).recorder.give_up(self.of(due), why);
+    }
+
+    /// An operation that was to be tried again ends with the attempt that it had, which brought `outcome` at `done`.
+    pub(super) fn finish_early(&self, now: Duration, due: Due, (outcome, done): (Outcome, Duration)) {
+        let mut state = self.at(now);
+        state.recorder.give_up(self.of(due), GivenUp::RunEnded);
+        state.recorder.finish(self.of(due), outcome, done.saturating_sub(due.at));
+        state.pending -= 1;
+    }
+
+    /// An operation begins to wait for its retry.
+    pub(super) fn park(&self) {
+        let mut state = self.state.borrow_mut();
+        state.parked += 1;
+        state.parked_peak = state.parked_peak.max(state.parked);
+    }
+
+    /// Its time has come, or the run has ended.
+    pub(super) fn unpark(&self) {
+        self.state.borrow_mut().parked -= 1;
     }
 
     /// An operation found no user free although no more were allowed.
@@ -181,6 +213,7 @@ impl State {
             second: self.second,
             interval: self.recorder.swap(empty),
             in_flight: self.recorder.in_flight(),
+            parked_peak: std::mem::replace(&mut self.parked_peak, self.parked),
             // A small part of a second says nothing about the load.
             cpu_share: if passed < Duration::from_millis(500) {
                 0.0

@@ -2,10 +2,17 @@
 
 use std::time::Duration;
 
-use super::source::Hiring;
-
 /// An operation that is announced later than this was held up: a timer of an undisturbed machine is not so late.
 const LATE: Duration = Duration::from_millis(1);
+
+/// Whether an operation that finds no user free may have a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hiring {
+    /// It may.
+    Open,
+    /// It waits for the users that there are, because this machine held it up: see [`Pause`].
+    Held,
+}
 
 /// Tells whether an operation that finds no user free may have a new one.
 ///

@@ -100,7 +100,21 @@ async fn perform_all<T: Timer, X: Transport + 'static>(
             tokio::select! {
                 () = arrive => {}
                 () = welcome => {}
+                () = bring_back(worker, most) => {}
             }
+        }
+    }
+}
+
+/// Puts each parked operation back into the backlog when its time has come.
+async fn bring_back<T: Timer>(worker: &Worker<T>, most: usize) {
+    let mut pause = Pause::default();
+    loop {
+        worker.backlog.time_for_retries(&worker.timer).await;
+        while worker.backlog.bring_back(worker.timer.now(), &mut pause, most) {
+            worker.log.unpark();
+            // Gives way now and then, also where all of them are due at one instant.
+            tokio::task::coop::consume_budget().await;
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Where a user's operations come from.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use tokio::sync::Notify;
 
 use super::log::Due;
+use super::pause::{Hiring, Pause};
+use super::retry::Again;
 use super::worker::Worker;
 use crate::scenario::{Closed, Operation};
 use crate::units::{Duration, Timer};
@@ -17,8 +19,26 @@ pub(super) struct Job {
     pub(super) operation: Operation,
     /// When the schedule wanted it.
     pub(super) due: Duration,
-    /// When a user took it on: its due time, but for an operation that had to wait for a free user.
+    /// When a user took it on: when it wanted to go, but for an operation that had to wait for a free user.
     pub(super) taken: Duration,
+    /// What was before, where it is tried again.
+    pub(super) again: Option<Again>,
+}
+
+impl Job {
+    /// A first attempt.
+    fn first(operation: Operation, due: Duration) -> Self {
+        Self { operation, due, taken: due, again: None }
+    }
+
+    /// The same operation once more.
+    pub(super) fn with(self, again: Again) -> Self {
+        Self { taken: again.retry.wanted, again: Some(again), ..self }
+    }
+
+    pub(super) fn wanted(&self) -> Due {
+        Due { variant: self.operation.variant, at: self.due }
+    }
 }
 
 /// Gives a user one operation after the other.
@@ -28,6 +48,10 @@ pub(super) trait Source {
 
     /// Takes note that the operation was done at an instant.
     fn done(&mut self, job: &Job, at: Duration);
+
+    /// Takes an operation that is to be tried again. It comes back when its time has come, unless it waits elsewhere, or the
+    /// run ends before.
+    async fn wait(&mut self, job: Job) -> Option<Job>;
 }
 
 /// The closed model: a user's next operation is due when the one before is done and it has thought.
@@ -59,7 +83,7 @@ impl<T: Timer> Source for Steps<T> {
         }
         let operation = self.worker.scenario.operation(self.user, self.step);
         self.worker.log.due(self.worker.timer.now(), Due { variant: operation.variant, at: due });
-        Some(Job { operation, due, taken: due })
+        Some(Job::first(operation, due))
     }
 
     fn done(&mut self, job: &Job, at: Duration) {
@@ -68,20 +92,37 @@ impl<T: Timer> Source for Steps<T> {
         let thought = at + self.worker.scenario.think_time(&self.closed, &job.operation);
         self.due = if goes_on { self.closed.stages.next_start(self.user, thought) } else { None };
     }
+
+    /// The user waits with its operation.
+    async fn wait(&mut self, job: Job) -> Option<Job> {
+        let worker = &self.worker;
+        worker.log.park();
+        let has_come = tokio::select! {
+            biased;
+            () = worker.closed() => false,
+            () = worker.timer.sleep_until(job.taken) => true,
+        };
+        worker.log.unpark();
+        if !has_come {
+            worker.give_up(&job);
+        }
+        has_come.then_some(job)
+    }
 }
 
 /// An operation that is due and has no user yet.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Waiting {
-    pub(super) operation: Operation,
-    due: Duration,
+struct Waiting {
+    job: Job,
     found: Found,
 }
 
-impl Waiting {
-    pub(super) fn wanted(&self) -> Due {
-        Due { variant: self.operation.variant, at: self.due }
-    }
+/// What is left of a backlog that is closed.
+pub(super) struct Left {
+    /// What was due and had no user.
+    pub(super) waiting: Vec<Job>,
+    /// What was to be tried again later.
+    pub(super) parked: Vec<Job>,
 }
 
 /// Who there was for an operation when it was due.
@@ -93,22 +134,23 @@ pub(super) enum Found {
     Nobody,
 }
 
-/// Whether an operation that finds no user free may have a new one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hiring {
-    /// It may.
-    Open,
-    /// It waits for the users that there are, because this machine held it up: see [`Pause`](super::pause::Pause).
-    Held,
-}
-
-/// The open model: operations that are due and have no user yet, in their order.
+/// The open model: operations that are due and have no user yet, in their order, and those that are parked until they are
+/// tried again.
 ///
-/// All of it belongs to the worker's thread. Its length is bounded by the schedule: what is due is never dropped.
+/// All of it belongs to the worker's thread. What waits is bounded by the schedule: what is due is never dropped. What is
+/// parked has a bound of its own. It comes back ahead of operations that were never tried: it has waited the longest.
+///
 /// A user is made when an operation finds none free and hiring is open; the first one always.
 #[derive(Default)]
 pub(super) struct Backlog {
     waiting: RefCell<VecDeque<Waiting>>,
+    /// Retries whose time has come.
+    retries: RefCell<VecDeque<Waiting>>,
+    /// By the time of the retry; the number tells apart those of one instant.
+    parked: RefCell<BTreeMap<(Duration, u64), Job>>,
+    parked_so_far: Cell<u64>,
+    /// Tells that a retry is to come before all others.
+    sooner: Notify,
     /// Users that wait for an operation and were told of none.
     idle: Cell<usize>,
     /// Users that are on their way to an operation: told of one, or made for one.
@@ -125,9 +167,14 @@ pub(super) struct Backlog {
 impl Backlog {
     /// Adds an operation that is due. While fewer than `most` users are there, one is asked for where none is free.
     pub(super) fn push(&self, operation: Operation, due: Duration, hiring: Hiring, most: usize) -> Found {
+        self.enqueue(Job::first(operation, due), hiring, most)
+    }
+
+    fn enqueue(&self, job: Job, hiring: Hiring, most: usize) -> Found {
         let is_full = self.idle.get() == 0 && self.users.get() >= most;
         let found = if is_full && hiring == Hiring::Open { Found::Nobody } else { Found::Somebody };
-        self.waiting.borrow_mut().push_back(Waiting { operation, due, found });
+        let queue = if job.again.is_some() { &self.retries } else { &self.waiting };
+        queue.borrow_mut().push_back(Waiting { job, found });
         if self.idle.get() > 0 {
             self.idle.set(self.idle.get() - 1);
             self.coming.set(self.coming.get() + 1);
@@ -138,6 +185,50 @@ impl Backlog {
         found
     }
 
+    /// Operations that are parked.
+    pub(super) fn parked(&self) -> usize {
+        self.parked.borrow().len()
+    }
+
+    /// Keeps an operation until it is tried again.
+    fn park(&self, job: Job) {
+        let mut parked = self.parked.borrow_mut();
+        let number = self.parked_so_far.get();
+        self.parked_so_far.set(number + 1);
+        parked.insert((job.taken, number), job);
+        if parked.first_key_value().is_some_and(|((_, first), _)| *first == number) {
+            self.sooner.notify_one();
+        }
+    }
+
+    /// Waits for the next retry's time, and returns how many have to come back then; by `timer`.
+    pub(super) async fn time_for_retries<T: Timer>(&self, timer: &T) {
+        loop {
+            let first = self.parked.borrow().first_key_value().map(|((at, _), _)| *at);
+            match first {
+                None => self.sooner.notified().await,
+                Some(at) => tokio::select! {
+                    biased;
+                    () = timer.sleep_until(at) => return,
+                    () = self.sooner.notified() => {}
+                },
+            }
+        }
+    }
+
+    /// Puts the next retry whose time has come back into the backlog; whether there was one.
+    pub(super) fn bring_back(&self, now: Duration, pause: &mut Pause, most: usize) -> bool {
+        let next = {
+            let mut parked = self.parked.borrow_mut();
+            let first = parked.first_entry().filter(|entry| entry.key().0 <= now);
+            first.map(std::collections::btree_map::OccupiedEntry::remove)
+        };
+        let Some(job) = next else { return false };
+        let hiring = pause.hiring(job.taken, now);
+        self.enqueue(job, hiring, most);
+        true
+    }
+
     /// Asks for a user for each operation that nobody is coming to, as far as `most` allows: nothing more will be due.
     pub(super) fn complete(&self, most: usize) {
         self.make_users(usize::MAX, most);
@@ -145,7 +236,8 @@ impl Backlog {
 
     /// Asks for so many users, but for no more than there are operations that nobody is coming to.
     fn make_users(&self, wanted: usize, most: usize) {
-        let short = self.waiting.borrow().len().saturating_sub(self.coming.get());
+        let there = self.waiting.borrow().len() + self.retries.borrow().len();
+        let short = there.saturating_sub(self.coming.get());
         let made = wanted.min(short).min(most.saturating_sub(self.users.get()));
         self.users.set(self.users.get() + made);
         self.coming.set(self.coming.get() + made);
@@ -168,10 +260,14 @@ impl Backlog {
     }
 
     /// Lets nothing start any more; what was waiting.
-    pub(super) fn close(&self) -> VecDeque<Waiting> {
+    pub(super) fn close(&self) -> Left {
         self.closed.set(true);
         self.operation.notify_waiters();
-        self.waiting.take()
+        let waiting = self.retries.take().into_iter().chain(self.waiting.take());
+        Left {
+            waiting: waiting.map(|waiting| waiting.job).collect(),
+            parked: self.parked.take().into_values().collect(),
+        }
     }
 
     /// The next operation, for a user that may be on its way to one; `None` once there is none any more.
@@ -184,7 +280,8 @@ impl Backlog {
                 self.coming.set(self.coming.get() - 1);
             }
             // Also a user that has just finished its operation takes the next one; who was coming to it waits for another.
-            if let Some(next) = self.waiting.borrow_mut().pop_front() {
+            let retry = self.retries.borrow_mut().pop_front();
+            if let Some(next) = retry.or_else(|| self.waiting.borrow_mut().pop_front()) {
                 return Some(next);
             }
             self.idle.set(self.idle.get() + 1);
@@ -212,13 +309,20 @@ impl<T: Timer> Source for Arriving<T> {
     async fn next(&mut self) -> Option<Job> {
         tokio::task::coop::consume_budget().await;
         let is_new = std::mem::take(&mut self.is_new);
-        let Waiting { operation, due, found } = self.worker.backlog.pop(is_new).await?;
+        let Waiting { job, found } = self.worker.backlog.pop(is_new).await?;
         // What could have had a user at once and is late all the same is late by our own doing.
-        let taken = if found == Found::Nobody { self.worker.timer.now().max(due) } else { due };
-        Some(Job { operation, due, taken })
+        let taken = if found == Found::Nobody { self.worker.timer.now().max(job.taken) } else { job.taken };
+        Some(Job { taken, ..job })
     }
 
     fn done(&mut self, _: &Job, _: Duration) {}
+
+    /// The operation is parked, and its user takes another one.
+    async fn wait(&mut self, job: Job) -> Option<Job> {
+        self.worker.log.park();
+        self.worker.backlog.park(job);
+        None
+    }
 }
 
 #[cfg(test)]
@@ -266,7 +370,7 @@ mod tests {
     async fn nobody_gets_anything_once_it_is_closed_and_what_waits_is_handed_back() {
         let backlog = Backlog::default();
         push(&backlog, Hiring::Held);
-        assert_eq!(backlog.close().len(), 1);
+        assert_eq!(backlog.close().waiting.len(), 1);
         assert!(backlog.pop(false).await.is_none());
     }
 }

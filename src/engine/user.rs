@@ -4,11 +4,12 @@ use std::rc::Rc;
 
 use super::lanes::Lane;
 use super::log::Due;
+use super::retry::{self, Again, Next};
 use super::source::{Job, Source};
 use super::tokens::Pass;
 use super::worker::Worker;
 use crate::http::{Attempt, Request, Transport};
-use crate::measure::{Answer, Outcome, Sample};
+use crate::measure::{Answer, GivenUp, Outcome, Sample};
 use crate::units::{Duration, Timer};
 
 /// Performs a user's operations, one after the other, until its source has no more or the run ends.
@@ -21,8 +22,16 @@ pub(super) async fn live<T: Timer, X: Transport>(
     let transport = open();
     let mut round = 0;
     loop {
-        let Some(done) = perform(&worker, &mut round, &job, &transport).await else { return };
-        source.done(&job, done);
+        match perform(&worker, &mut round, &job, &transport).await {
+            Performed::GivenUp => return,
+            Performed::Done(at) => source.done(&job, at),
+            Performed::Again(again) => {
+                if let Some(retry) = source.wait(job.with(again)).await {
+                    job = retry;
+                    continue;
+                }
+            }
+        }
         job = match source.next().await {
             Some(job) => job,
             None => return,
@@ -30,29 +39,34 @@ pub(super) async fn live<T: Timer, X: Transport>(
     }
 }
 
-/// Performs one operation and returns when it was done; `None` when it was given up unsent. `round` is the one in which the
-/// user asks for its permit.
-async fn perform<T: Timer, X: Transport>(
-    worker: &Worker<T>,
-    round: &mut u64,
-    job: &Job,
-    transport: &X,
-) -> Option<Duration> {
-    let Job { operation, due, taken } = job;
-    let (variant, scenario) = (operation.variant, &worker.scenario);
-    let wanted = Wanted { worker, due: Due { variant, at: *due }, started: false };
+/// What came of an attempt.
+enum Performed {
+    /// There was none: the run ended before.
+    GivenUp,
+    /// The operation ended with it at an instant.
+    Done(Duration),
+    /// The operation is to be tried again.
+    Again(Again),
+}
+
+/// Makes one attempt. `round` is the one in which the user asks for the permit of an operation; retries have a lane of their
+/// own, in which who comes first goes first.
+async fn perform<T: Timer, X: Transport>(worker: &Worker<T>, round: &mut u64, job: &Job, transport: &X) -> Performed {
+    let (operation, scenario) = (&job.operation, &worker.scenario);
+    let variant = operation.variant;
+    let wanted = Wanted { worker, job, started: false };
     let rendered = scenario.variants[variant].render(scenario, operation);
     let admitted = match worker.placement.key_of(scenario, operation.user) {
-        None => Some(*taken),
-        Some(key) => worker.limiters[key].permit(Lane::Load, *round, *taken).await.map(|permit| {
+        None => Some(job.taken),
+        Some(key) if job.again.is_some() => {
+            worker.limiters[key].permit(Lane::Retry, 0, job.taken).await.map(|permit| permit.admitted)
+        }
+        Some(key) => worker.limiters[key].permit(Lane::Load, *round, job.taken).await.map(|permit| {
             *round = permit.round + 1;
             permit.admitted
         }),
     };
-    let admitted = admitted?;
-    if !worker.budget.spend() {
-        return None;
-    }
+    let Some(admitted) = admitted.filter(|_| worker.budget.spend()) else { return Performed::GivenUp };
     let flight = wanted.start(admitted);
     let attempt = match rendered {
         Ok(rendered) => {
@@ -64,61 +78,81 @@ async fn perform<T: Timer, X: Transport>(
         }
         Err(error) => {
             let now = worker.timer.now();
-            let answer = broken("not_sent.template", true, error.to_string());
+            let answer = Answer { not_sent: true, ..broken("not_sent.template", error.to_string()) };
             Attempt { sent: now, first_byte: None, done: now, connect: None, answer }
         }
     };
-    Some(flight.land(attempt))
+    flight.land(attempt)
 }
 
-fn broken(code: &str, not_sent: bool, message: String) -> Answer {
-    Answer { code: code.to_owned(), message: Some(message), not_sent, ..Answer::bare(Outcome::Broken) }
+fn broken(code: &str, message: String) -> Answer {
+    Answer { code: code.to_owned(), message: Some(message), ..Answer::bare(Outcome::Broken) }
 }
 
-/// An operation that is due: it starts, or it is dropped and recorded as unsent.
+/// An operation that is due: it starts, or it is dropped and given up.
 struct Wanted<'a, T: Timer> {
     worker: &'a Worker<T>,
-    due: Due,
+    job: &'a Job,
     started: bool,
 }
 
 impl<'a, T: Timer> Wanted<'a, T> {
     fn start(mut self, admitted: Duration) -> Flight<'a, T> {
         self.started = true;
-        self.worker.log.started(self.worker.timer.now(), self.due);
-        Flight { worker: self.worker, due: self.due, admitted, landed: false }
+        let (worker, job) = (self.worker, self.job);
+        if job.again.is_none() {
+            worker.log.started(worker.timer.now(), job.wanted());
+        }
+        Flight { worker, job, admitted, landed: false }
     }
 }
 
 impl<T: Timer> Drop for Wanted<'_, T> {
     fn drop(&mut self) {
         if !self.started {
-            self.worker.log.unsent(self.worker.timer.now(), self.due);
-            self.worker.settle();
+            self.worker.give_up(self.job);
         }
     }
 }
 
-/// An operation in flight: it lands, or it is dropped and recorded as abandoned.
+/// An attempt in flight: it lands, or it is dropped and recorded as abandoned.
 struct Flight<'a, T: Timer> {
     worker: &'a Worker<T>,
-    due: Due,
+    job: &'a Job,
     admitted: Duration,
     landed: bool,
 }
 
 impl<T: Timer> Flight<'_, T> {
-    fn land(mut self, attempt: Attempt) -> Duration {
+    fn land(mut self, attempt: Attempt) -> Performed {
         self.landed = true;
         let done = attempt.done;
-        self.record(attempt);
-        done
+        let next = self.next(done, &attempt.answer);
+        self.record(attempt, !matches!(next, Next::Again(_)));
+        match next {
+            Next::Again(again) => return Performed::Again(again),
+            Next::GivenUp(why) => self.worker.log.give_up(done, self.job.wanted(), why),
+            Next::Nothing => {}
+        }
+        Performed::Done(done)
     }
 
-    fn record(&self, attempt: Attempt) {
+    /// What follows: nothing is tried again once the run ends, or where there is no room to wait.
+    fn next(&self, done: Duration, answer: &Answer) -> Next {
+        let retries = self.job.again.map_or(0, |again| again.retry.number);
+        match retry::after(&self.worker.scenario, &self.job.operation, retries, (done, answer)) {
+            Next::Again(_) if self.worker.is_stopping() => Next::GivenUp(GivenUp::RunEnded),
+            Next::Again(_) if !self.worker.has_room() => Next::GivenUp(GivenUp::NoRoom),
+            next => next,
+        }
+    }
+
+    fn record(&self, attempt: Attempt, last: bool) {
         let Attempt { sent, first_byte, done, connect, answer } = attempt;
-        let (Due { variant, at: due }, admitted) = (self.due, self.admitted);
-        self.worker.log.record(&Sample { variant, due, admitted, sent, first_byte, done, connect, answer, last: true });
+        let (Due { variant, at: due }, admitted) = (self.job.wanted(), self.admitted);
+        let retry = self.job.again.map(|again| again.retry);
+        let sample = Sample { variant, due, admitted, sent, first_byte, done, connect, answer, last, retry };
+        self.worker.log.record(&sample);
         self.worker.settle();
     }
 }
@@ -127,8 +161,8 @@ impl<T: Timer> Drop for Flight<'_, T> {
     fn drop(&mut self) {
         if !self.landed {
             let now = self.worker.timer.now();
-            let answer = broken("abandoned", false, "still in flight when the time to drain ran out".to_owned());
-            self.record(Attempt { sent: self.admitted, first_byte: None, done: now, connect: None, answer });
+            let answer = broken("abandoned", "still in flight when the time to drain ran out".to_owned());
+            self.record(Attempt { sent: self.admitted, first_byte: None, done: now, connect: None, answer }, true);
         }
     }
 }

@@ -11,10 +11,14 @@ use super::lanes::Lanes;
 use super::limiter::Limiter;
 use super::log::Log;
 use super::placement::Placement;
-use super::source::Backlog;
+use super::source::{Backlog, Job};
 use super::tokens::TokenView;
 use crate::scenario::Scenario;
 use crate::units::{Share, Timer};
+
+/// No more operations than these are parked at one time on a worker in the open model, at about 150 bytes each: what should
+/// be tried again beyond them is not.
+const MOST_PARKED: usize = 100_000;
 
 /// What the users of a worker share. All of it belongs to the worker's thread.
 pub(super) struct Worker<T: Timer> {
@@ -34,6 +38,8 @@ pub(super) struct Worker<T: Timer> {
     stopping: Cell<bool>,
     /// Tells that an operation was finished or given up while stopping.
     settled: Notify,
+    /// Tells who waits for a retry that there will be none.
+    closing: Notify,
 }
 
 impl<T: Timer> Worker<T> {
@@ -59,6 +65,7 @@ impl<T: Timer> Worker<T> {
             backlog: Backlog::default(),
             stopping: Cell::new(false),
             settled: Notify::new(),
+            closing: Notify::new(),
         }
     }
 
@@ -79,13 +86,37 @@ impl<T: Timer> Worker<T> {
         self.placement.owns(&self.scenario, self.index, user)
     }
 
-    /// Lets nothing start any more: who waits for the limit goes away unsent, and so does what waits for a user.
+    /// Gives up an operation that is not in flight: it is unsent, or ends with what its last attempt brought.
+    pub(super) fn give_up(&self, job: &Job) {
+        let now = self.timer.now();
+        match job.again {
+            None => self.log.unsent(now, job.wanted()),
+            Some(again) => self.log.finish_early(now, job.wanted(), (again.outcome, again.done)),
+        }
+        self.settle();
+    }
+
+    /// Whether an operation may wait for a retry. In the closed model its user waits with it, so users bound their number.
+    pub(super) fn has_room(&self) -> bool {
+        self.backlog.parked() < MOST_PARKED
+    }
+
+    /// Waits until nothing may start any more.
+    pub(super) async fn closed(&self) {
+        let closing = self.closing.notified();
+        if !self.is_stopping() {
+            closing.await;
+        }
+    }
+
+    /// Lets nothing start any more: who waits for the limit goes away unsent, and so does what waits for a user; what was to
+    /// be tried again ends as it is.
     pub(super) fn close(&self) {
         self.stopping.set(true);
-        let now = self.timer.now();
-        for waiting in self.backlog.close() {
-            self.log.unsent(now, waiting.wanted());
-        }
+        let left = self.backlog.close();
+        left.parked.iter().for_each(|_| self.log.unpark());
+        left.parked.iter().chain(&left.waiting).for_each(|job| self.give_up(job));
+        self.closing.notify_waiters();
         self.limiters.iter().for_each(Limiter::close);
         self.settle();
     }

@@ -19,7 +19,7 @@ pub const PERCENTILES: [f64; 12] = [1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0
 /// What a duration is measured between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Clock {
-    /// From due to admitted: the limit's doing.
+    /// From due, or from the end of the pause before a retry, to admitted: the limit's doing.
     Wait,
     /// From admitted to sent: our own lateness.
     Lag,
@@ -29,7 +29,7 @@ pub enum Clock {
     FirstByte,
     /// From sent to done: what the server did.
     Service,
-    /// From due to done: what a user of the schedule would feel.
+    /// From due to the end of the operation's last attempt: what a user of the schedule would feel.
     Response,
 }
 
@@ -124,11 +124,11 @@ impl<C: Counter> Default for Distributions<C> {
 }
 
 impl<C: Counter> Distributions<C> {
-    /// Records all durations of an attempt.
+    /// Records all durations of an attempt; the response only of an operation's last one.
     pub fn record(&mut self, sample: &Sample) {
         let outcome = sample.answer.outcome;
         let mut put = |clock, value| self.slot(clock, outcome).saturating_record(micros(value));
-        put(Clock::Wait, sample.admitted.saturating_sub(sample.due));
+        put(Clock::Wait, sample.admitted.saturating_sub(sample.wanted()));
         put(Clock::Lag, sample.sent.saturating_sub(sample.admitted));
         if let Some(connect) = sample.connect {
             put(Clock::Connect, connect);
@@ -137,7 +137,14 @@ impl<C: Counter> Distributions<C> {
             put(Clock::FirstByte, first_byte.saturating_sub(sample.sent));
         }
         put(Clock::Service, sample.done.saturating_sub(sample.sent));
-        put(Clock::Response, sample.done.saturating_sub(sample.due));
+        if sample.last {
+            self.record_response(outcome, sample.done.saturating_sub(sample.due));
+        }
+    }
+
+    /// Records the response of an operation that ended so.
+    pub(super) fn record_response(&mut self, outcome: Outcome, response: Duration) {
+        self.slot(Clock::Response, outcome).saturating_record(micros(response));
     }
 
     /// Adds all counts of `other`; no value changes its bucket, because all histograms are of one configuration.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Distributions, Failures, Outcome, Sample};
+use super::{Answer, Distributions, Failures, GivenUp, Outcome, Retries, Sample};
 
 /// Counts of operations and attempts; all of them add up over workers, seconds and runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,10 +65,15 @@ impl Counts {
         self.outcomes[outcome.index()] += 1;
         self.not_sent += u64::from(sample.answer.not_sent);
         if sample.last {
-            self.finished += 1;
-            self.failed += u64::from(outcome != Outcome::Accepted);
-            self.throttled += u64::from(outcome == Outcome::Throttled);
+            self.finish(outcome);
         }
+    }
+
+    /// An operation has ended, with this outcome of its last attempt.
+    fn finish(&mut self, outcome: Outcome) {
+        self.finished += 1;
+        self.failed += u64::from(outcome != Outcome::Accepted);
+        self.throttled += u64::from(outcome == Outcome::Throttled);
     }
 }
 
@@ -144,6 +149,8 @@ pub struct Interval {
     pub variants: Vec<VariantInterval>,
     /// What was not accepted.
     pub failures: Failures,
+    /// What was tried again.
+    pub retries: Retries,
     /// What was due in the warm-up or the cool-down, of all variants together: it stands in the timeline and in no figure.
     pub aside: VariantInterval,
     /// What refused us, in whatever phase it was due.
@@ -197,6 +204,7 @@ impl Interval {
         }
         self.failures.add(&other.failures);
         self.refusals.add(other.refusals);
+        self.retries.add(&other.retries);
     }
 
     /// All of it: the variants, and what is aside of the figures.
@@ -216,6 +224,7 @@ impl Interval {
         }
         self.failures.clear();
         self.refusals = Refusals::default();
+        self.retries = Retries::default();
     }
 
     /// The counts of all variants together, as the figures have them.
@@ -274,11 +283,30 @@ impl Recorder {
         let part = self.part(of);
         part.counts.record(sample);
         part.distributions.record(sample);
-        if of != Of::Aside && sample.answer.outcome != Outcome::Accepted {
-            self.interval.failures.record(sample);
+        if of != Of::Aside {
+            self.interval.retries.record(sample);
+            if sample.answer.outcome != Outcome::Accepted {
+                self.interval.failures.record(sample);
+            }
         }
         self.interval.refusals.record(&sample.answer);
         self.in_flight -= u64::from(sample.last);
+    }
+
+    /// An operation is not tried again, although its last attempt was one to try again.
+    pub fn give_up(&mut self, of: Of, why: GivenUp) {
+        if of != Of::Aside {
+            self.interval.retries.give_up(why);
+        }
+    }
+
+    /// An operation that was to be tried again ends with the attempt that it had last: with that one's outcome, so long
+    /// after its due time. The attempt itself was recorded when it was done.
+    pub fn finish(&mut self, of: Of, outcome: Outcome, response: Duration) {
+        let part = self.part(of);
+        part.counts.finish(outcome);
+        part.distributions.record_response(outcome, response);
+        self.in_flight -= 1;
     }
 
     fn part(&mut self, of: Of) -> &mut VariantInterval {
@@ -302,12 +330,7 @@ impl Recorder {
 
 /// A test helper for all layers: an attempt that was sent when it was due and took `service`.
 #[cfg(test)]
-pub(crate) fn sample_at(
-    variant: usize,
-    due: std::time::Duration,
-    service: std::time::Duration,
-    answer: super::Answer,
-) -> Sample {
+pub(crate) fn sample_at(variant: usize, due: Duration, service: Duration, answer: super::Answer) -> Sample {
     Sample {
         variant,
         due,
@@ -318,13 +341,12 @@ pub(crate) fn sample_at(
         connect: None,
         answer,
         last: true,
+        retry: None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;

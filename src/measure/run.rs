@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Blocks, Counts, Distributions, Failures, Interval};
+use super::{Blocks, Counts, Distributions, Failures, Interval, Retries};
 
 /// The version of the run folder's formats that this program writes, and the newest that it reads.
 pub const SCHEMA: u32 = 1;
@@ -131,6 +131,10 @@ pub struct Totals {
     pub blocks: Blocks,
     /// What was not accepted.
     pub failures: Failures,
+    /// What was tried again.
+    pub retries: Retries,
+    /// The most operations that waited for their retry at one time, to the second.
+    pub parked_peak: u64,
     /// Whole seconds that are counted.
     pub seconds: u64,
     /// Seconds of the schedule that have passed, at most those planned.
@@ -197,6 +201,7 @@ impl Totals {
         }
         self.blocks.add_second(&second.interval.counts());
         self.failures.add(&second.interval.failures);
+        self.retries.add(&second.interval.retries);
         self.seconds = self.seconds.max(second.second + 1);
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Retry;
+
 /// What became of an attempt, or of an operation by its last attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -112,7 +114,7 @@ impl Answer {
 pub struct Sample {
     /// Index of the variant in the scenario.
     pub variant: usize,
-    /// The schedule wanted the request.
+    /// The schedule wanted the operation, whichever attempt of it this is.
     pub due: Duration,
     /// The limit let it go.
     pub admitted: Duration,
@@ -128,4 +130,14 @@ pub struct Sample {
     pub answer: Answer,
     /// Whether the operation ends with this attempt.
     pub last: bool,
+    /// What this attempt is as a retry; `None` for the first of its operation.
+    pub retry: Option<Retry>,
+}
+
+impl Sample {
+    /// When this attempt wanted to go: when its operation was due, or when the pause before a retry was over.
+    #[must_use]
+    pub fn wanted(&self) -> Duration {
+        self.retry.map_or(self.due, |retry| retry.wanted)
+    }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::judge::{Judgement, Standing, Verdict};
 use crate::measure::{Clock, Outcome, Run, State, VariantTotals, quantile};
-use crate::results::{ALL, Estimate, FILES, Rates};
+use crate::results::{self, ALL, Efficiency, Estimate, FILES, Rates};
 use crate::units::format::{count, micros, per_second, percent, seconds, utc};
 
 /// Where lines of prose are wrapped.
@@ -38,7 +38,8 @@ pub fn text(run: &Run, judgement: Option<&Judgement>, folder: &Path) -> String {
     if let Some(judgement) = judgement {
         text.push_str(&judged(judgement));
     }
-    for section in [rates(run, &parts), latencies(&parts, &all), failures(run, &all), files(folder)] {
+    let rates = format!("{}{}", rates(run, &parts), retries(run));
+    for section in [rates, latencies(&parts, &all), failures(run, &all), files(folder)] {
         text.push('\n');
         text.push_str(&section);
     }
@@ -168,6 +169,48 @@ fn rates(run: &Run, parts: &[Part<'_>]) -> String {
     text.push_str(
         "Failure rate: finished operations whose last attempt was not accepted, with its 95 % interval.\n\
          Accepted and throttled count attempts; achieved is attempts per second.\n",
+    );
+    text
+}
+
+/// What retries cost and what they brought; nothing where the scenario has none.
+fn retries(run: &Run) -> String {
+    if !results::retries(&run.header) {
+        return String::new();
+    }
+    let (totals, retries) = (&run.totals, &run.totals.retries);
+    let Efficiency { attempts_per_operation, goodput_per_s, obeyed } = Efficiency::of(totals);
+    let known = |text: Option<String>| text.unwrap_or_else(|| UNKNOWN.to_owned());
+    let cost = format!(
+        "{} attempts per operation ({} retries); goodput {}; {} accepted only by retry",
+        known(attempts_per_operation.map(|attempts| format!("{attempts:.2}"))),
+        count(retries.attempts),
+        known(goodput_per_s.map(per_second)),
+        count(retries.accepted),
+    );
+    let reasons = [
+        (retries.given_up_max, "by `max`"),
+        (retries.given_up_longest_wait, "by `longest_wait`"),
+        (retries.given_up_no_room, "for want of room"),
+        (retries.given_up_run_ended, "at the end"),
+    ];
+    let given_up: Vec<_> = reasons
+        .into_iter()
+        .filter(|(operations, _)| *operations > 0)
+        .map(|(operations, why)| format!("{} {why}", count(operations)))
+        .collect();
+    let conduct = format!(
+        "Retry-After obeyed by {} of {}; given up: {}; at most {} parked",
+        known(obeyed.map(percent)),
+        count(retries.asked),
+        if given_up.is_empty() { "none".to_owned() } else { given_up.join(", ") },
+        count(totals.parked_peak),
+    );
+    let mut text = String::new();
+    wrapped(&mut text, "retries", &sentence(&cost));
+    wrapped(&mut text, "", &sentence(&conduct));
+    text.push_str(
+        "Goodput is operations accepted per second, whichever attempt it took.\nParked is what waits for its retry.\n",
     );
     text
 }

@@ -6,11 +6,11 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::{Efficiency, Error};
 use crate::judge::{Judged, Judgement, Reason, Verdict};
 use crate::measure::{
-    Blocks, Counts, Failure, FailureKey, Failures, Header, Logins, OTHER, Restoration, Run, SCHEMA, State, Totals,
-    VariantTotals, Warning,
+    Blocks, Counts, Failure, FailureKey, Failures, Header, Logins, OTHER, Restoration, Retries, Run, SCHEMA, State,
+    Totals, VariantTotals, Warning,
 };
 
 /// The whole of `run.json`.
@@ -68,6 +68,9 @@ struct Sums {
     blocks: Blocks,
     variants: Vec<VariantSums>,
     failures: Vec<FailureRow>,
+    /// Only of a run with `[retry]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retries: Option<RetryRow>,
 }
 
 /// [`VariantTotals`] without the histograms, and with the name.
@@ -76,6 +79,25 @@ struct VariantSums {
     name: String,
     counts: Counts,
     blocks: Blocks,
+}
+
+/// What was tried again, with the figures that are computed from it.
+#[derive(Serialize, Deserialize)]
+struct RetryRow {
+    #[serde(flatten)]
+    counts: Retries,
+    parked_peak: u64,
+    attempts_per_operation: Option<f64>,
+    goodput_per_s: Option<f64>,
+    obeyed_share: Option<f64>,
+}
+
+impl RetryRow {
+    fn of(totals: &Totals) -> Self {
+        let Efficiency { attempts_per_operation, goodput_per_s, obeyed } = Efficiency::of(totals);
+        let (counts, parked_peak) = (totals.retries, totals.parked_peak);
+        Self { counts, parked_peak, attempts_per_operation, goodput_per_s, obeyed_share: obeyed }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -121,6 +143,7 @@ pub(super) fn write(said: Said<'_>, totals: &Totals) -> Vec<u8> {
             failures: failures
                 .map(|(key, failure)| FailureRow { key: key.clone(), failure: failure.clone() })
                 .collect(),
+            retries: super::retries(header).then(|| RetryRow::of(totals)),
         },
     };
     let mut bytes = serde_json::to_vec_pretty(&document).expect("all keys are strings, and memory takes any bytes");
@@ -157,7 +180,10 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<(Run, Option<Judgement>)
         let problem = format!("a failure is of variant {}, and there are {}", row.key.variant, header.variants.len());
         return Err(Error::damaged(path, None, problem));
     }
+    let retries = sums.retries.as_ref();
     let totals = Totals {
+        retries: retries.map(|row| row.counts).unwrap_or_default(),
+        parked_peak: retries.map_or(0, |row| row.parked_peak),
         variants: sums
             .variants
             .into_iter()

@@ -63,6 +63,32 @@ impl Rates {
     }
 }
 
+/// What retries cost and what they brought, of all variants together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Efficiency {
+    /// Attempts for each operation that started: 1 where nothing was tried again; `None` where nothing started.
+    pub attempts_per_operation: Option<f64>,
+    /// Operations that were accepted in the end, per second of the main phase; `None` when none of it has passed.
+    pub goodput_per_s: Option<f64>,
+    /// Of the retries that a server had asked to wait, those that were not sent before, 0 to 1; `None` where none were.
+    pub obeyed: Option<f64>,
+}
+
+impl Efficiency {
+    /// That of a run.
+    #[must_use]
+    pub fn of(totals: &Totals) -> Self {
+        let (counts, retries) = (totals.all().counts, &totals.retries);
+        let share = |part, whole| (whole > 0).then(|| float(part) / float(whole));
+        let accepted = float(counts.finished.saturating_sub(counts.failed));
+        Self {
+            attempts_per_operation: share(counts.attempts(), counts.started),
+            goodput_per_s: (totals.main_s > 0.0).then(|| accepted / totals.main_s),
+            obeyed: share(retries.obeyed, retries.asked),
+        }
+    }
+}
+
 /// Failures come in bursts, so an interval is that of fewer, independent trials: of their number by the design effect.
 fn estimate(count: u64, trials: u64, effect: f64) -> Option<Estimate> {
     let (count, trials) = (float(count), float(trials));

@@ -121,14 +121,21 @@ fn committed(path: &Path, bytes: &[u8], seconds: u64, tail: Tail) -> Result<usiz
     Ok(usize::try_from(end).unwrap_or(whole))
 }
 
-/// The histograms must hold every attempt that is counted: each attempt has a wait, a lag, a service and a response.
+/// The histograms must hold every attempt that is counted: each has a wait, a lag and a service. Each operation that finished
+/// has a response.
 fn agree(path: &Path, run: &Run) -> Result<(), Error> {
     for (name, variant) in run.header.variants.iter().zip(&run.totals.variants) {
         let recorded = |clock, outcome| {
             let mut series = variant.distributions.iter();
             series.find(|(c, o, _)| (*c, *o) == (clock, outcome)).map_or(0, |(_, _, histogram)| histogram.len())
         };
-        for clock in [Clock::Wait, Clock::Lag, Clock::Service, Clock::Response] {
+        let responses = variant.distributions.all(Clock::Response).len();
+        if responses != variant.counts.finished {
+            let (finished, series) = (variant.counts.finished, format!("{name}/*/{}", Clock::Response));
+            let problem = format!("holds {responses} operations of `{series}`, and run.json counts {finished}");
+            return Err(Error::damaged(path, None, problem));
+        }
+        for clock in [Clock::Wait, Clock::Lag, Clock::Service] {
             let counted: Vec<(Option<Outcome>, u64)> = if clock.has_outcome() {
                 Outcome::ALL.iter().map(|outcome| (Some(*outcome), variant.counts.outcome(*outcome))).collect()
             } else {

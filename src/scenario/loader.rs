@@ -9,6 +9,7 @@ mod auth;
 mod care;
 mod environment;
 mod read;
+mod retry;
 mod rows;
 mod rules;
 mod schedule;
@@ -35,8 +36,21 @@ use tree::{Document, Table};
 const LONGEST_FILE: u64 = 16 * 1024 * 1024;
 
 /// The tables and values at the top of a scenario.
-const KEYS: [&str; 12] =
-    ["name", "seed", "target", "data", "variant", "load", "limit", "stop", "read", "snapshot", "outcome", "thresholds"];
+const KEYS: [&str; 13] = [
+    "name",
+    "seed",
+    "target",
+    "data",
+    "variant",
+    "load",
+    "limit",
+    "stop",
+    "read",
+    "snapshot",
+    "retry",
+    "outcome",
+    "thresholds",
+];
 
 /// Where the values of `${NAME}` come from.
 type Environment<'e> = dyn Fn(&str) -> Option<String> + 'e;
@@ -174,6 +188,7 @@ fn read(document: &Document<'_>, tree: &DeTable<'_>, overrides: &Overrides) -> O
     let is_open = load.as_ref().is_some_and(|load| matches!(load.schedule, Schedule::Arrivals(_)));
     let limit = schedule::limit(&root, overrides.rate.filter(|_| !is_open));
     let outcomes = rules::read(&root);
+    let retry = retry::read(&root, variants.as_deref(), &outcomes);
     let names: Option<Vec<_>> =
         variants.as_ref().map(|variants| variants.iter().map(|variant| variant.name.as_str()).collect());
     let thresholds = thresholds::read(&root, names.as_deref());
@@ -192,6 +207,7 @@ fn read(document: &Document<'_>, tree: &DeTable<'_>, overrides: &Overrides) -> O
         care,
         read: how_to_read,
         snapshot,
+        retry,
         outcomes,
         thresholds,
         source: source::redacted(tree, overrides),

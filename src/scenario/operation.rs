@@ -26,14 +26,16 @@ pub struct Operation {
 
 /// What a random choice is for; choices for different purposes are independent.
 #[derive(Debug, Clone, Copy)]
-enum Purpose {
+pub(super) enum Purpose {
     Variant,
     Row,
     ThinkTime,
+    /// The pause before a retry; far from the others, whose numbers its own do not follow.
+    Retry = 16,
 }
 
 /// Random numbers that depend on nothing but seed, purpose and number.
-fn random(seed: u64, purpose: Purpose, number: u64) -> SplitMix64 {
+pub(super) fn random(seed: u64, purpose: Purpose, number: u64) -> SplitMix64 {
     // Distinct odd multipliers keep the streams apart; SplitMix64 scrambles the sum (Steele, Lea, Flood 2014).
     let stream =
         seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add((purpose as u64 + 1).wrapping_mul(0xd134_2543_de82_ef95));

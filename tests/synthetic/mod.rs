@@ -90,6 +90,7 @@ fn sample(variant: usize, due: Duration, serial: u64, last: bool) -> Sample {
         connect: serial.is_multiple_of(50).then(|| us(300 + spread % 100)),
         answer: answer(variant, serial),
         last,
+        retry: None,
     }
 }
 
