@@ -18,7 +18,7 @@ use crate::units::{Share, Timer};
 
 /// No more operations than these are parked at one time on a worker in the open model, at about 150 bytes each: what should
 /// be tried again beyond them is not.
-const MOST_PARKED: usize = 100_000;
+pub(super) const MOST_PARKED: usize = 100_000;
 
 /// What the users of a worker share. All of it belongs to the worker's thread.
 pub(super) struct Worker<T: Timer> {
@@ -34,6 +34,8 @@ pub(super) struct Worker<T: Timer> {
     index: usize,
     /// What is due and has no user yet, in the open model.
     pub(super) backlog: Backlog,
+    /// How many operations may be parked at one time.
+    pub(super) room: usize,
     /// Set once no operation may start any more.
     stopping: Cell<bool>,
     /// Tells that an operation was finished or given up while stopping.
@@ -63,6 +65,7 @@ impl<T: Timer> Worker<T> {
             budget: Budget::new(None),
             index,
             backlog: Backlog::default(),
+            room: MOST_PARKED,
             stopping: Cell::new(false),
             settled: Notify::new(),
             closing: Notify::new(),
@@ -98,7 +101,7 @@ impl<T: Timer> Worker<T> {
 
     /// Whether an operation may wait for a retry. In the closed model its user waits with it, so users bound their number.
     pub(super) fn has_room(&self) -> bool {
-        self.backlog.parked() < MOST_PARKED
+        self.backlog.parked() < self.room
     }
 
     /// Waits until nothing may start any more.

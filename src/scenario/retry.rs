@@ -17,7 +17,7 @@ pub struct Retry {
     pub retry_after: Wish,
     /// The pause where the server asks for none, or is not listened to.
     pub backoff: Backoff,
-    /// A server that asks for a longer pause ends the retries of the operation.
+    /// A server that asks for a longer pause, and is listened to, ends the retries of the operation.
     pub longest_wait: Duration,
 }
 

@@ -16,7 +16,7 @@ use crate::engine::collector::Collector;
 use crate::engine::log::{Log, Outlet};
 use crate::engine::shift::work;
 use crate::engine::tokens::{TokenKeeper, TokenView};
-use crate::engine::worker::Worker;
+use crate::engine::worker::{MOST_PARKED, Worker};
 use crate::engine::{PausableClock, Placement};
 use crate::http::{Attempt, Request, Transport};
 use crate::measure::{Clock, Counts, Totals};
@@ -69,6 +69,11 @@ impl Measured {
 }
 
 fn run(settings: &str, script: impl Fn(u64, u32) -> Answer + 'static) -> Measured {
+    run_with_room(MOST_PARKED, settings, script)
+}
+
+/// The same, with room for so many parked operations.
+fn run_with_room(room: usize, settings: &str, script: impl Fn(u64, u32) -> Answer + 'static) -> Measured {
     let text = format!(
         "name = \"retry\"\n[target]\nbase_url = \"http://127.0.0.1:1\"\n[[variant]]\nname = \"one\"\npath = \"/\"\n\
          headers = {{ Content-Type = \"text/plain\" }}\nbody = \"{{{{ operation }}}}\"\nexpect = [202]\n{settings}"
@@ -87,7 +92,8 @@ fn run(settings: &str, script: impl Fn(u64, u32) -> Answer + 'static) -> Measure
         let tokens = Rc::new(TokenView::new(&mut keeper.subscribe()));
         let placement = Placement::new(&scenario, NonZeroUsize::MIN);
         let users: Vec<u32> = placement.users_of(&scenario, 0).collect();
-        let worker = Worker::new(scenario.clone(), clock.clone(), tokens, log, (placement, 0));
+        let mut worker = Worker::new(scenario.clone(), clock.clone(), tokens, log, (placement, 0));
+        worker.room = room;
         let transport = Scripted { clock, script: Rc::new(script), sent: Rc::default() };
         let (_stop, stopped) = watch::channel(false);
         let open = transport.clone();
@@ -209,6 +215,14 @@ fn what_is_parked_at_the_end_finishes_with_its_last_outcome() {
     assert_eq!((totals.retries.given_up_run_ended, totals.parked_peak), (5, 5));
     let responses = totals.all().distributions.all(Clock::Response);
     assert_eq!((responses.len(), responses.max() / 1_000), (5, 10), "to the end of the last attempt, not of the run");
+}
+
+#[test]
+fn what_finds_no_room_to_wait_is_not_tried_again() {
+    let measured = run_with_room(2, &arrivals(5), |_, _| throttled(Some(60)));
+    let (counts, totals) = (measured.counts(), &measured.totals);
+    assert_eq!((counts.started, counts.finished, counts.failed), (5, 5, 5));
+    assert_eq!((totals.retries.given_up_no_room, totals.retries.given_up_run_ended, totals.parked_peak), (3, 2, 2));
 }
 
 #[test]
