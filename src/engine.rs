@@ -203,6 +203,9 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
     if logins.failed > 0 {
         warnings.insert(0, Warning::RenewalsFailed { count: logins.failed, last_error });
     }
+    if let Some(data) = scenario.shortest_unique().filter(|_| observed.out_of_rows) {
+        warnings.push(Warning::RowsRanOut { table: data.name.clone(), rows: data.rows.len() as u64 });
+    }
     if !target_refused && abort.is_none() && stop.is_requested() && totals.elapsed_s < planned.as_secs_f64() {
         warnings.push(Warning::Interrupted { elapsed_s: totals.elapsed_s, planned_s: planned.as_secs_f64() });
     }

@@ -19,10 +19,12 @@ mod read;
 mod retry;
 mod rules;
 mod shown;
+mod shuffle;
 mod simulator;
 mod snapshot;
 mod template;
 mod transport;
+mod uuid;
 mod variant;
 mod words;
 
@@ -69,8 +71,8 @@ pub struct Scenario {
     pub seed: u64,
     /// The API.
     pub target: Target,
-    /// The rows that templates take their columns from; `None` where no template needs any.
-    pub data: Option<Data>,
+    /// The tables that templates take their columns from, in the order of the file, with different names.
+    pub data: Vec<Data>,
     /// The shapes of the request; at least one, with different names.
     pub variants: Vec<Variant>,
     /// What the users do.

@@ -16,14 +16,14 @@ fn run(workers: usize, seed_line: &str) -> Measured {
         name = "often"
         path = "/often/{{{{ word }}}}"
         headers = {{ content-type = "text/plain" }}
-        body = "{{{{ user }}}} {{{{ step }}}} {{{{ unique }}}}"
+        body = "{{{{ user }}}} {{{{ step }}}} {{{{ unique }}}} {{{{ uuid }}}} {{{{ random(1, 1000) }}}}"
         expect = [202]
         weight = 3
         [[variant]]
         name = "seldom"
         path = "/seldom/{{{{ word }}}}"
         headers = {{ content-type = "text/plain" }}
-        body = "{{{{ user }}}} {{{{ step }}}} {{{{ unique }}}}"
+        body = "{{{{ user }}}} {{{{ step }}}} {{{{ pick('a', 'b') | upper }}}} {{{{ uuid }}}} {{{{ sequence(7, 3) }}}}"
         expect = [202]
         [load]
         stages = [{{ for = "500ms", to = 40 }}, {{ for = "1s", users = 40 }}, {{ for = "500ms", to = 0 }}]

@@ -85,6 +85,7 @@ fn exit_of(warning: &Warning) -> Exit {
         | Warning::CertificatesNotChecked
         | Warning::Killed { .. }
         | Warning::BudgetSpent { .. }
+        | Warning::RowsRanOut { .. }
         | Warning::NotRestored { .. } => Exit::Done,
     }
 }

@@ -149,6 +149,11 @@ impl Log {
         self.state.borrow_mut().seen.budget_spent = true;
     }
 
+    /// An operation does not take place because its data table has run out.
+    pub(super) fn out_of_rows(&self) {
+        self.state.borrow_mut().seen.out_of_rows = true;
+    }
+
     /// The event loop came so late to its work.
     pub(super) fn loop_delay(&self, delay: Duration) {
         self.state.borrow_mut().seen.loop_delays.push(delay);

@@ -30,6 +30,8 @@ pub(super) struct Seen {
     pub(super) budget_spent: bool,
     /// How late its event loop came to its work, each time that it was asked.
     pub(super) loop_delays: Vec<Duration>,
+    /// An operation did not take place because its data table has run out.
+    pub(super) out_of_rows: bool,
 }
 
 /// What all workers saw.
@@ -43,6 +45,8 @@ pub(super) struct Observed {
     /// Of each second of main with a constant load.
     medians: Vec<(f64, f64)>,
     is_steady: bool,
+    /// An operation did not take place because its data table has run out.
+    pub(super) out_of_rows: bool,
     /// Time that a hypervisor gave to others, and all time, at the start.
     stolen_before: Option<(u64, u64)>,
 }
@@ -58,6 +62,7 @@ impl Observed {
             loop_delay: new_histogram(),
             medians: Vec::new(),
             is_steady: is_steady(scenario),
+            out_of_rows: false,
             stolen_before: steal(),
         }
     }
@@ -66,6 +71,7 @@ impl Observed {
     pub(super) fn add(&mut self, worker: usize, second: u64, seen: &Seen) {
         self.delayed += seen.delayed;
         self.budget_spent |= seen.budget_spent;
+        self.out_of_rows |= seen.out_of_rows;
         if !self.main.contains(Duration::from_secs(second)) {
             return;
         }

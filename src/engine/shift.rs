@@ -78,8 +78,19 @@ async fn perform_all<T: Timer, X: Transport + 'static>(
             let most = users.into_iter().count().max(1);
             // All that is due before the end is announced, though our own lateness may bring the end before it.
             let arrive = async {
-                announce(worker, schedule, most).await;
-                worker.timer.sleep_until(schedule.arrivals.length()).await;
+                let announced = announce(worker, schedule, most).await;
+                let end = worker.timer.sleep_until(schedule.arrivals.length());
+                match announced {
+                    Announcement::Whole => end.await,
+                    // The schedule ends with its last operation that had a row.
+                    Announcement::OutOfRows => {
+                        worker.backlog.complete(most);
+                        tokio::select! {
+                            () = end => {}
+                            () = worker.drained() => {}
+                        }
+                    }
+                }
                 worker.backlog.complete(most);
                 worker.backlog.handed_out().await;
             };
@@ -119,11 +130,22 @@ async fn bring_back<T: Timer>(worker: &Worker<T>, most: usize) {
     }
 }
 
+/// How far the schedule of the open model was announced.
+enum Announcement {
+    /// To its end.
+    Whole,
+    /// To the first operation that has no data row any more.
+    OutOfRows,
+}
+
 /// Puts each operation into the backlog when it is due.
-async fn announce<T: Timer>(worker: &Worker<T>, open: &Open, most: usize) {
+async fn announce<T: Timer>(worker: &Worker<T>, open: &Open, most: usize) -> Announcement {
     let scenario = &worker.scenario;
     let mut pause = Pause::default();
     for (number, due) in open.arrivals.cursor() {
+        if !worker.has_row(number) {
+            return Announcement::OutOfRows;
+        }
         if !worker.is_mine(scenario.user_of(number)) {
             continue;
         }
@@ -137,6 +159,7 @@ async fn announce<T: Timer>(worker: &Worker<T>, open: &Open, most: usize) {
             worker.log.delayed(wanted);
         }
     }
+    Announcement::Whole
 }
 
 /// Waits for all tasks. A task that panicked takes its worker along: a user or a pacer that is missing without a word

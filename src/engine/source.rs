@@ -82,6 +82,9 @@ impl<T: Timer> Source for Steps<T> {
             return None;
         }
         let operation = self.worker.scenario.operation(self.user, self.step);
+        if !self.worker.has_row(operation.number) {
+            return None;
+        }
         self.worker.log.due(self.worker.timer.now(), Due { variant: operation.variant, at: due });
         Some(Job::first(operation, due))
     }

@@ -36,9 +36,11 @@ pub(super) struct Worker<T: Timer> {
     pub(super) backlog: Backlog,
     /// How many operations may be parked at one time.
     pub(super) room: usize,
+    /// Operations with this number or a higher one have no data row; `None` where none runs out.
+    most_operations: Option<u64>,
     /// Set once no operation may start any more.
     stopping: Cell<bool>,
-    /// Tells that an operation was finished or given up while stopping.
+    /// Tells that an operation was finished or given up, while stopping or while rows may run out.
     settled: Notify,
     /// Tells who waits for a retry that there will be none.
     closing: Notify,
@@ -56,6 +58,7 @@ impl<T: Timer> Worker<T> {
         let lanes = |(limit, phase)| Limiter::new(timer.clone(), Lanes::new(&limit, phase, Share::NONE));
         let limiters = placement.limits_of(&scenario, index).into_iter().map(lanes).collect();
         Self {
+            most_operations: scenario.most_operations(),
             scenario,
             timer,
             tokens,
@@ -77,9 +80,19 @@ impl<T: Timer> Worker<T> {
         self.stopping.get()
     }
 
+    /// Whether the operation with this number has its data row; takes note that the table has run out where it has not.
+    pub(super) fn has_row(&self, number: u64) -> bool {
+        let has_row = self.most_operations.is_none_or(|most| number < most);
+        if !has_row {
+            self.log.out_of_rows();
+        }
+        has_row
+    }
+
     /// An operation was finished or given up.
     pub(super) fn settle(&self) {
-        if self.is_stopping() {
+        // Where rows run out, the end of the schedule is waited for in the same way.
+        if self.is_stopping() || self.most_operations.is_some() {
             self.settled.notify_one();
         }
     }

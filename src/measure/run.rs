@@ -240,6 +240,13 @@ pub enum Warning {
         /// Which, with what was measured.
         threshold: String,
     },
+    /// A table whose rows are taken once has run out before the schedule did.
+    RowsRanOut {
+        /// The table's name.
+        table: String,
+        /// Its rows.
+        rows: u64,
+    },
     /// The run was stopped before the end of its schedule.
     Interrupted {
         /// Seconds of the schedule that had passed.
@@ -309,6 +316,7 @@ impl Warning {
             Self::RenewalsFailed { .. }
             | Self::CertificatesNotChecked
             | Self::BudgetSpent { .. }
+            | Self::RowsRanOut { .. }
             | Self::NotRestored { .. } => false,
         }
     }
@@ -335,6 +343,12 @@ impl fmt::Display for Warning {
                 f,
                 "{} renewals of a token failed, so some 401 may be of expired tokens; the last one: {last_error}",
                 count(*failed)
+            ),
+            Self::RowsRanOut { table, rows } => write!(
+                f,
+                "the data table `{table}` has run out after {} operations, so nothing more was due; add rows, or take them \
+                 again with `pick`",
+                count(*rows)
             ),
             Self::Interrupted { elapsed_s, planned_s } => write!(
                 f,

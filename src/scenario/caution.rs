@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::variant::Variant;
-use super::{Dialect, Endpoint, Scenario, Verification};
+use super::{Dialect, Endpoint, Scenario, Schedule, Verification};
+use crate::units::format::count;
 
 /// Something in a scenario that is allowed but may do harm.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,15 @@ pub enum Caution {
     },
     /// Certificates are not checked.
     Insecure,
+    /// A table whose rows are taken once has too few of them, as far as that is known.
+    FewRows {
+        /// The table's name.
+        table: String,
+        /// Its rows.
+        rows: u64,
+        /// Operations of the schedule; `None` where nothing bounds them.
+        operations: Option<u64>,
+    },
 }
 
 impl fmt::Display for Caution {
@@ -29,14 +39,49 @@ impl fmt::Display for Caution {
                 "certificates are not checked, so anybody on the way may read the tokens; name the server's authority in \
                  `target.connection.tls.ca_file` instead of `insecure`",
             ),
+            Self::FewRows { table, rows, operations } => {
+                let rows = count(*rows);
+                match operations {
+                    Some(operations) => write!(
+                        f,
+                        "the data table `{table}` has {rows} rows for {} operations and gives each of them once, so the run \
+                         ends early",
+                        count(*operations)
+                    )?,
+                    None => write!(
+                        f,
+                        "the data table `{table}` has {rows} rows and gives each of them once, so the run ends after as \
+                         many operations, and nothing says that it needs no more"
+                    )?,
+                }
+                f.write_str("; add rows, set `load.iterations`, or take rows again with `pick`")
+            }
         }
     }
 }
 
 impl Scenario {
-    /// What may do harm, in the order of the file.
+    /// What may do harm or end the run early, in the order of the file.
     #[must_use]
     pub fn cautions(&self) -> Vec<Caution> {
+        self.participants_changed().into_iter().chain(self.few_rows()).collect()
+    }
+
+    /// Of a limit of ours nothing is known here: it spreads operations over users as they come.
+    fn few_rows(&self) -> Option<Caution> {
+        let data = self.shortest_unique()?;
+        let rows = data.rows.len() as u64;
+        let operations = match &self.load.schedule {
+            Schedule::Users(closed) => {
+                closed.iterations.map(|each| each.saturating_mul(u64::from(self.load.max_users())))
+            }
+            Schedule::Arrivals(open) => Some(open.arrivals.count()),
+        };
+        let is_short = operations.is_none_or(|operations| operations > rows);
+        is_short.then(|| Caution::FewRows { table: data.name.clone(), rows, operations })
+    }
+
+    fn participants_changed(&self) -> Vec<Caution> {
         if matches!(&self.target.endpoint, Endpoint::Simulator(config) if config.dialect == Dialect::Forum) {
             // Its paths end so, and it hangs up on nobody.
             return Vec::new();

@@ -1,11 +1,12 @@
 //! From a TOML file to a checked scenario or simulator, with all mistakes at once.
 //!
 //! Each part of the file has a reader of its own, which notes what is wrong and goes on; nothing leaves the loader unless
-//! nothing was noted. It reads the scenario, its data files and its certificates, and nothing else.
+//! nothing was noted. It reads the scenario, its data files, its bodies and its certificates, and nothing else.
 
 mod address;
 mod arrivals;
 mod auth;
+mod body;
 mod care;
 mod environment;
 mod read;
@@ -133,15 +134,15 @@ fn is_of_scenario(key: &str) -> bool {
 }
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let read = || {
-        let mut bytes = Vec::new();
-        fs::File::open(path)?.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let unreadable = |source| LoadError::Unreadable { path: path.to_owned(), source };
-    let bytes = read().map_err(unreadable)?;
+    content_of(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })
+}
+
+/// All of a file that is read as a whole.
+fn content_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LONGEST_FILE {
-        return Err(unreadable(io::ErrorKind::FileTooLarge.into()));
+        return Err(io::ErrorKind::FileTooLarge.into());
     }
     Ok(bytes)
 }
@@ -181,8 +182,8 @@ fn read(document: &Document<'_>, tree: &DeTable<'_>, overrides: &Overrides) -> O
     let seed = root.field("seed").and_then(|field| field.whole(0..=u64::MAX));
     let seed = overrides.seed.or(seed).unwrap_or(1);
     let target = target::read(&root);
-    let columns = rows::read(&root, target.as_ref().and_then(|target| target.endpoint.as_ref()));
-    let variants = variants::read(&root, &columns, seed);
+    let tables = rows::read(&root, target.as_ref().and_then(|target| target.endpoint.as_ref()));
+    let variants = variants::read(&root, &tables, seed);
     let load = schedule::load(&root, target.as_ref().map(|target| target.timeout), overrides, seed);
     // In the open model the command line's rate is that of the arrivals.
     let is_open = load.as_ref().is_some_and(|load| matches!(load.schedule, Schedule::Arrivals(_)));
@@ -194,13 +195,15 @@ fn read(document: &Document<'_>, tree: &DeTable<'_>, overrides: &Overrides) -> O
     let thresholds = thresholds::read(&root, names.as_deref());
     let target = target.and_then(target::Parts::whole);
     let care = care::read(&root, target.as_ref().map(|target| &target.auth));
-    let how_to_read = read::read(&root, &columns, seed);
-    let snapshot = read::snapshot(&root, &columns, variants.as_deref(), seed);
+    // What is seen and put back are the rows of the first table.
+    let (_, columns) = tables.of(None);
+    let how_to_read = read::read(&root, columns, seed);
+    let snapshot = read::snapshot(&root, columns, variants.as_deref(), seed);
     let scenario = Scenario {
         name: name?,
         seed,
         target: target?,
-        data: columns.into_data(),
+        data: tables.into_data(),
         variants: variants?,
         load: load?,
         limit,

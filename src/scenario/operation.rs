@@ -2,11 +2,11 @@
 
 use std::num::NonZeroU32;
 
-use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng};
+use rand::{Rng as _, RngExt, SeedableRng};
 use rand_xoshiro::SplitMix64;
 
-use super::{Closed, Pick, Scenario, Span};
+use super::shuffle::shuffled;
+use super::{Closed, Data, Pick, Scenario, Span};
 use crate::units::Duration;
 
 /// One intended attribute change.
@@ -20,7 +20,7 @@ pub struct Operation {
     pub number: u64,
     /// Index of its variant.
     pub variant: usize,
-    /// Index of its data row; 0 where there is no data.
+    /// Index of its row in the table of its variant; 0 where there is none.
     pub row: usize,
 }
 
@@ -30,6 +30,7 @@ pub(super) enum Purpose {
     Variant,
     Row,
     ThinkTime,
+    Template,
     /// The pause before a retry; far from the others, whose numbers its own do not follow.
     Retry = 16,
 }
@@ -42,12 +43,19 @@ pub(super) fn random(seed: u64, purpose: Purpose, number: u64) -> SplitMix64 {
     SplitMix64::seed_from_u64(stream ^ number.wrapping_mul(0xaef1_7502_108e_f2d9))
 }
 
+/// Random numbers for one place in the request of an operation.
+pub(super) fn random_at(seed: u64, number: u64, place: u64) -> SplitMix64 {
+    let operation = random(seed, Purpose::Template, number).next_u64();
+    SplitMix64::seed_from_u64(operation ^ place.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
 impl Scenario {
     /// What `user` does as its operation number `step`.
     #[must_use]
     pub fn operation(&self, user: u32, step: u64) -> Operation {
         let number = step * u64::from(self.load.max_users()) + u64::from(user);
-        Operation { user, step, number, variant: self.variant_of(number), row: self.row_of(number) }
+        let variant = self.variant_of(number);
+        Operation { user, step, number, variant, row: self.row_of(variant, number) }
     }
 
     /// The operation with this number in the run.
@@ -74,24 +82,53 @@ impl Scenario {
         random(self.seed, Purpose::ThinkTime, operation.number).random_range(min..=max)
     }
 
+    /// The table that a variant takes its columns from; `None` where the scenario has none.
+    ///
+    /// # Panics
+    /// When there is no such variant.
+    #[must_use]
+    pub fn table_of(&self, variant: usize) -> Option<&Data> {
+        self.data.get(self.variants[variant].data)
+    }
+
+    /// The table that runs out first, of those whose rows are taken once and that a variant uses: operations that bear the
+    /// number of no row of it do not take place. `None` where no table runs out.
+    #[must_use]
+    pub fn shortest_unique(&self) -> Option<&Data> {
+        let tables = (0..self.variants.len()).filter_map(|variant| self.table_of(variant));
+        tables.filter(|data| data.pick == Pick::Unique).min_by_key(|data| data.rows.len())
+    }
+
+    /// The number of operations after which a table whose rows are taken once has run out; `None` where none does.
+    #[must_use]
+    pub fn most_operations(&self) -> Option<u64> {
+        self.shortest_unique().map(|data| data.rows.len() as u64)
+    }
+
     /// Variants come in blocks that hold each as often as its weight says, in an order that the seed gives each block.
     fn variant_of(&self, number: u64) -> usize {
         if self.variants.len() == 1 {
             return 0;
         }
-        let mut block: Vec<usize> = (0..self.variants.len())
-            .flat_map(|i| std::iter::repeat_n(i, self.variants[i].weight.get() as usize))
-            .collect();
-        let length = block.len() as u64;
-        block.shuffle(&mut random(self.seed, Purpose::Variant, number / length));
-        block[usize::try_from(number % length).expect("a remainder by a length fits")]
+        let length: u32 = self.variants.iter().map(|variant| variant.weight.get()).sum();
+        let place = u32::try_from(number % u64::from(length)).expect("a remainder by a length is below it");
+        let block = number / u64::from(length);
+        let mut element = shuffled(random(self.seed, Purpose::Variant, block).next_u64(), length, place);
+        for (index, variant) in self.variants.iter().enumerate() {
+            match element.checked_sub(variant.weight.get()) {
+                Some(rest) => element = rest,
+                None => return index,
+            }
+        }
+        unreachable!("an element is below the sum of the weights")
     }
 
-    fn row_of(&self, number: u64) -> usize {
-        let Some(data) = &self.data else { return 0 };
+    fn row_of(&self, variant: usize, number: u64) -> usize {
+        let Some(data) = self.table_of(variant) else { return 0 };
         let rows = data.rows.len() as u64;
         let row = match data.pick {
-            Pick::Sequential => number % rows,
+            // Unique rows wrap only for numbers that no operation of a run bears.
+            Pick::Sequential | Pick::Unique => number % rows,
             Pick::Random => random(self.seed, Purpose::Row, number).random_range(0..rows),
         };
         usize::try_from(row).expect("a remainder by a length fits")

@@ -100,7 +100,7 @@ impl Scenario {
             Schedule::Users(closed) => closed.iterations.map(|each| each.saturating_mul(u64::from(users))),
             Schedule::Arrivals(open) => Some(open.arrivals.count()),
         };
-        let most_requests = by_limit.into_iter().chain(by_schedule).min();
+        let most_requests = by_limit.into_iter().chain(by_schedule).chain(self.most_operations()).min();
         Plan {
             target: match &self.target.endpoint {
                 Endpoint::Simulator(_) => "the embedded simulator".to_owned(),

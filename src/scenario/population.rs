@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_xoshiro::SplitMix64;
 
+use super::uuid::uuid;
 use super::{Simulator, Span};
 use crate::units::Share;
 
@@ -140,19 +141,6 @@ impl Life {
         let terminated = self.connected.map(|span| connected.saturating_add(draw(span)));
         Some(Course { alerting, connected, terminated })
     }
-}
-
-/// A random (version 4) UUID.
-fn uuid(random: &mut impl Rng) -> String {
-    let (high, low) = (random.next_u64(), random.next_u64());
-    format!(
-        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-        high >> 32,
-        high >> 16 & 0xffff,
-        high & 0xfff,
-        low >> 48 & 0x3fff | 0x8000,
-        low & 0xffff_ffff_ffff,
-    )
 }
 
 #[cfg(test)]

@@ -64,8 +64,9 @@ impl Read {
     /// # Errors
     /// When the template fails on the row.
     pub fn query(&self, scenario: &Scenario, row: usize) -> Result<String, RenderError> {
-        let rows = scenario.data.as_ref().map(|data| &data.rows);
-        let values = Values { rows, seed: scenario.seed, operation: &of_row(row) };
+        let rows = scenario.data.first().map(|data| &data.rows);
+        let operation = of_row(row);
+        let values = Values::new(rows, scenario.seed, &operation);
         self.attributes.render(&values).map(std::borrow::Cow::into_owned)
     }
 }

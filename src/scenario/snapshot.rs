@@ -83,7 +83,7 @@ impl Scenario {
     /// Data rows; one where there is no data, because the requests without any name one thing, too.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.data.as_ref().map_or(1, |data| data.rows.len())
+        self.data.first().map_or(1, |data| data.rows.len())
     }
 }
 
@@ -93,12 +93,12 @@ impl Snapshot {
     /// # Errors
     /// When a template fails on the row.
     pub fn request(&self, scenario: &Scenario, row: usize, earlier: &Earlier<'_>) -> Result<Rendered<'_>, RenderError> {
-        let data = scenario.data.as_ref().map(|data| &data.rows);
+        let data = scenario.data.first().map(|data| &data.rows);
         let rows = with_marks(data, row);
         let operation = of_row(row);
-        let usual = Values { rows: data, seed: scenario.seed, operation: &operation };
+        let usual = Values::new(data, scenario.seed, &operation);
         let first = of_row(0);
-        let marked = Values { rows: Some(&rows), seed: scenario.seed, operation: &first };
+        let marked = Values::new(Some(&rows), scenario.seed, &first);
         let headers = self.restore.headers.iter().map(|(name, value)| Ok((name.as_str(), value.render(&usual)?)));
         let body = |template: &Template| Ok(Bytes::from(put_in(&template.render(&marked)?, earlier)));
         Ok(Rendered {
@@ -113,7 +113,7 @@ impl Snapshot {
 pub(super) fn with_marks(rows: Option<&Rows>, row: usize) -> Rows {
     let columns = rows.map(Rows::columns).unwrap_or_default().iter().cloned();
     let mut marked = Rows::new(columns.chain([ATTRIBUTES, CHANGED].map(str::to_owned)).collect());
-    let cells: Vec<&str> = rows.map(|rows| rows.row(row).iter().map(AsRef::as_ref).collect()).unwrap_or_default();
+    let cells: Vec<&str> = rows.map(|rows| rows.row(row).collect()).unwrap_or_default();
     marked.push(cells.into_iter().chain(MARKS));
     marked
 }
@@ -159,7 +159,7 @@ mod tests {
         let mut rows = Rows::new(vec!["id".to_owned()]);
         rows.push(["a"]);
         rows.push(["b"]);
-        assert_eq!(with_marks(Some(&rows), 1).row(0)[0].as_ref(), "b");
+        assert_eq!(with_marks(Some(&rows), 1).row(0).next(), Some("b"));
         assert_eq!(with_marks(None, 0).columns(), ["attributes", "changed"]);
     }
 }

@@ -6,20 +6,28 @@
 //! which a property test holds them to.
 
 mod engine;
+mod function;
 mod place;
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
 use super::{Operation, RenderError, Rows};
 use engine::Engine;
 pub(super) use engine::{TemplateError, known_names};
+use function::Call;
 pub(super) use place::{Place, is_header_value};
 
-/// Names that stand for the operation itself; no data column may bear one.
-pub(super) const OPERATION_NAMES: [&str; 4] = ["unique", "user", "step", "operation"];
+/// Names that stand for the operation itself.
+const OPERATION_NAMES: [&str; 4] = ["unique", "user", "step", "operation"];
+
+/// Whether templates use the name themselves, so that no data column may bear it.
+pub(super) fn is_taken(name: &str) -> bool {
+    OPERATION_NAMES.contains(&name) || function::MADE_UP.contains(&name) || function::FUNCTIONS.contains(&name)
+}
 
 /// Words that minijinja reads as something else than a name.
 const KEYWORDS: [&str; 13] =
@@ -34,6 +42,12 @@ pub(super) struct Values<'a> {
     pub(super) seed: u64,
     /// The operation, which names the row.
     pub(super) operation: &'a Operation,
+    /// The time of day, read where a template asks for it: the one thing that depends on nothing of the above.
+    pub(super) clock: fn() -> SystemTime,
+    /// The number of the part of the request in which the template stands: equal templates draw other values in each.
+    pub(super) part: u64,
+    /// Which of its texts every `pick` takes; `None` for those that the seed chooses.
+    pub(super) choice: Option<usize>,
 }
 
 /// A compiled template.
@@ -56,7 +70,16 @@ enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Segment {
     Literal(String),
-    Value { name: Name, json: bool },
+    Value {
+        name: Name,
+        json: bool,
+    },
+    /// `index` counts the calls before it that draw.
+    Call {
+        call: Call,
+        index: u32,
+        json: bool,
+    },
 }
 
 /// What a name stands for.
@@ -104,13 +127,18 @@ impl Name {
 }
 
 impl<'a> Values<'a> {
+    /// The values of an operation in the first part of its request.
+    pub(super) fn new(rows: Option<&'a Rows>, seed: u64, operation: &'a Operation) -> Self {
+        Self { rows, seed, operation, clock: SystemTime::now, part: 0, choice: None }
+    }
+
     fn cell(&self, column: usize) -> Option<&'a str> {
-        self.rows.map(|rows| rows.row(self.operation.row)[column].as_ref())
+        self.rows.map(|rows| rows.cell(self.operation.row, column))
     }
 }
 
 impl Template {
-    /// Compiles a template for its place; names beside [`OPERATION_NAMES`] are columns.
+    /// Compiles a template for its place; names that are not taken are columns.
     ///
     /// # Errors
     /// Wrong syntax, and names that are not known.
@@ -143,6 +171,15 @@ impl Template {
         !matches!(self.kind, Kind::Engine(_))
     }
 
+    /// How many values of [`Values::choice`] show each text that a `pick` may give.
+    pub(super) fn choices(&self) -> usize {
+        match &self.kind {
+            Kind::Constant(..) => 1,
+            Kind::Segments(segments) => segments.iter().map(Segment::choices).max().unwrap_or(1),
+            Kind::Engine(engine) => engine.choices,
+        }
+    }
+
     /// The text for an operation.
     ///
     /// # Errors
@@ -170,13 +207,16 @@ impl Template {
         // Ids of 36 letters are the usual thing to put in.
         let mut text = String::with_capacity(segments.iter().map(Segment::length).sum());
         for segment in segments {
+            // A whole JSON value stands as it is, in a JSON body.
+            let place = if segment.is_json() && self.place == Place::Json { Place::Text } else { self.place };
+            let mut out = place::Escaped { place, out: &mut text };
             let written = match segment {
-                Segment::Literal(literal) => text.write_str(literal),
-                // A whole JSON value stands as it is, in a JSON body.
-                Segment::Value { name, json: true } if self.place == Place::Json => name.write(values, true, &mut text),
-                Segment::Value { name, json } => {
-                    name.write(values, *json, &mut place::Escaped { place: self.place, out: &mut text })
+                Segment::Literal(literal) => {
+                    text.push_str(literal);
+                    Ok(())
                 }
+                Segment::Value { name, json } => name.write(values, *json, &mut out),
+                Segment::Call { call, index, json } => call.make(values, *index).write(*json, &mut out),
             };
             written.map_err(|_| RenderError(place::REFUSAL.to_owned()))?;
         }
@@ -188,17 +228,27 @@ impl Segment {
     fn length(&self) -> usize {
         match self {
             Self::Literal(literal) => literal.len(),
-            Self::Value { .. } => 40,
+            Self::Value { .. } | Self::Call { .. } => 40,
         }
+    }
+
+    fn is_json(&self) -> bool {
+        matches!(self, Self::Value { json: true, .. } | Self::Call { json: true, .. })
+    }
+
+    fn choices(&self) -> usize {
+        if let Self::Call { call, .. } = self { call.choices() } else { 1 }
     }
 }
 
-/// The segments of a template that holds nothing but text and `{{ name }}` or `{{ name | json }}`.
+/// The segments of a template that holds nothing but text and `{{ name }}` or `{{ name | json }}`, where a function with
+/// constant arguments is as good as a name.
 fn segments(source: &str, columns: &[String]) -> Option<Vec<Segment>> {
     if source.contains("{%") || source.contains("{#") {
         return None;
     }
     let mut segments = Vec::new();
+    let mut draws = 0;
     let mut rest = source;
     while let Some((literal, after)) = rest.split_once("{{") {
         let (inner, after) = after.split_once("}}")?;
@@ -210,7 +260,14 @@ fn segments(source: &str, columns: &[String]) -> Option<Vec<Segment>> {
         if !literal.is_empty() {
             segments.push(Segment::Literal(literal.to_owned()));
         }
-        segments.push(Segment::Value { name: Name::of(name, columns)?, json: filter.is_some() });
+        let json = filter.is_some();
+        segments.push(if let Some(name) = Name::of(name, columns) {
+            Segment::Value { name, json }
+        } else {
+            let (call, index) = (Call::parse(name)?, draws);
+            draws += u32::from(call.draws());
+            Segment::Call { call, index, json }
+        });
         rest = after;
     }
     if !rest.is_empty() {
@@ -243,7 +300,7 @@ mod tests {
     fn render_with(source: &str, place: Place, cells: [&str; 2]) -> Result<String, RenderError> {
         let rows = rows(cells);
         let template = Template::compile(source, place, rows.columns()).unwrap();
-        let values = Values { rows: Some(&rows), seed: 42, operation: &OPERATION };
+        let values = Values { clock: || SystemTime::UNIX_EPOCH, ..Values::new(Some(&rows), 42, &OPERATION) };
         template.render(&values).map(Cow::into_owned)
     }
 
@@ -318,7 +375,7 @@ mod tests {
         assert_eq!(unknown("{{ debug() }}"), ["debug"]);
         for wrong in ["{{", "{{ id", "{% if %}", "{{ id | }}", "{{ 1 + }}"] {
             assert!(
-                matches!(Template::compile(wrong, Place::Text, &columns), Err(TemplateError::Syntax(_))),
+                matches!(Template::compile(wrong, Place::Text, &columns), Err(TemplateError::Syntax { .. })),
                 "{wrong}"
             );
         }
@@ -340,9 +397,83 @@ mod tests {
     #[test]
     fn a_template_without_placeholders_shares_its_body() {
         let template = Template::compile("{\"a\": 1}", Place::Json, &[]).unwrap();
-        let values = Values { rows: None, seed: 1, operation: &OPERATION };
+        let values = Values::new(None, 1, &OPERATION);
         let (first, second) = (template.render_bytes(&values).unwrap(), template.render_bytes(&values).unwrap());
         assert_eq!(first.as_ptr(), second.as_ptr());
+    }
+
+    #[test]
+    fn a_template_calls_functions() {
+        for (source, text) in [
+            ("{{ now }}", "1970-01-01T00:00:00.000Z"),
+            ("{{ sequence() }} {{ sequence(-3) }} {{sequence(7, -2)}}", "1003 1000 -1999"),
+            ("{{ random(5, 5) }} {{ pick('a\"b') | json }} {{ pick(3) }}", "5 \"a\\\"b\" 3"),
+            ("{{ random(-1, -1) + 2 }} {{ pick('a') | upper }} {{ sequence(user, step) }}", "1 A 2009"),
+        ] {
+            assert_eq!(render(source, Place::Text), text, "{source}");
+        }
+        assert_eq!(render("{{ now }}", Place::Path), "1970-01-01T00%3A00%3A00.000Z");
+        assert_eq!(render("\"{{ pick('\"') }}\"", Place::Json), "\"\\\"\"");
+    }
+
+    #[test]
+    fn each_place_in_the_request_draws_a_value_of_its_own_and_the_same_one_again() {
+        for source in ["{{ uuid }} {{ uuid }}", "{{ random(0, 1000000000) }} {{ random(0, 1000000000) | int }}"] {
+            let template = Template::compile(source, Place::Text, &[]).unwrap();
+            let of = |part, number| {
+                let operation = Operation { number, ..OPERATION };
+                template.render(&Values { part, ..Values::new(None, 1, &operation) }).unwrap().into_owned()
+            };
+            let (first, second) = (of(0, 1), of(1, 1));
+            let drawn: std::collections::BTreeSet<_> = first.split(' ').chain(second.split(' ')).collect();
+            assert_eq!(drawn.len(), 4, "{first} {second}");
+            assert_eq!(of(0, 1), first);
+            assert_ne!(of(0, 2), first);
+        }
+    }
+
+    #[test]
+    fn a_wrong_call_fails_when_it_is_rendered_and_says_why() {
+        for (source, reason) in [
+            ("{{ random(5, 1) }}", "write the smaller one first"),
+            ("{{ random(1) }}", "`random` has 1 arguments"),
+            ("{{ random('a', 2) }}", "write whole numbers"),
+            ("{{ random(1.5, 2) }}", "texts and whole numbers"),
+            ("{{ random(least=1, most=2) }}", "texts and whole numbers"),
+            ("{{ pick() }}", "nothing to pick from"),
+            ("{{ sequence(1, 2, 3) }}", "`sequence` has 3 arguments"),
+            ("{{ random }}", "`random` is a function"),
+            ("{{ pick | json }}", "JSON form"),
+            ("{{ uuid() }}", "not callable"),
+        ] {
+            let error = render_with(source, Place::Json, ["", ""]).unwrap_err().to_string();
+            assert!(error.contains(reason), "{source}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_text_that_pick_may_give_is_shown_by_a_choice() {
+        for source in ["{{ pick('a', 'b', 'c') }}", "{% if true %}{{ pick('a', 'b', 'c') }}{% endif %}"] {
+            let template = Template::compile(source, Place::Text, &[]).unwrap();
+            let shown = (0..template.choices()).map(|choice| {
+                let values = Values { choice: Some(choice), ..Values::new(None, 1, &OPERATION) };
+                template.render(&values).unwrap().into_owned()
+            });
+            let shown: std::collections::BTreeSet<_> = shown.collect();
+            assert_eq!(shown.into_iter().collect::<String>(), "abc", "{source}");
+        }
+    }
+
+    /// A call that is written plainly.
+    fn call() -> impl Strategy<Value = String> {
+        let whole = any::<i64>();
+        prop_oneof![
+            Just("{{ uuid }}".to_owned()),
+            Just("{{ now|json }}".to_owned()),
+            (whole, whole).prop_map(|(a, b)| format!("{{{{ random({}, {}) }}}}", a.min(b), a.max(b))),
+            "[ -!#-\\[\\]-{~]{0,4}".prop_map(|text| format!("{{{{ pick(\"{text}\", 'x', -1) }}}}")),
+            (whole, whole).prop_map(|(start, step)| format!("{{{{ sequence({start} ,{step}) | json }}}}")),
+        ]
     }
 
     proptest! {
@@ -363,13 +494,14 @@ mod tests {
                     Just("{{note|json}}".to_owned()),
                     Just("{{ unique }}".to_owned()),
                     Just("{{ step | json }}".to_owned()),
+                    call(),
                 ],
-                0..6,
+                0..8,
             ),
             cells in ["[ -~]{0,6}", "\\PC{0,6}"],
         ) {
             let rows = rows([&cells[0], &cells[1]]);
-            let values = Values { rows: Some(&rows), seed: 7, operation: &OPERATION };
+            let values = Values { clock: || SystemTime::UNIX_EPOCH, ..Values::new(Some(&rows), 7, &OPERATION) };
             let source = parts.concat();
             for place in Place::ALL {
                 let engine = Engine::compile(&source, place, rows.columns()).unwrap();

@@ -21,11 +21,18 @@ pub struct Variant {
     pub throttled_status: Vec<u16>,
     /// How often it is taken, compared with the other variants.
     pub weight: NonZeroU32,
+    /// Index of the table that its templates take columns from; of no meaning where the scenario has no data.
+    pub data: usize,
     /// What is sent.
     pub(super) sent: Request,
     /// What is shown: the same with `${NAME}` where the environment was put in; `None` where it was not.
     pub(super) shown: Option<Request>,
 }
+
+/// The parts of a request, so that each draws values of its own; headers have the numbers from theirs on.
+const PART_OF_PATH: u64 = 0;
+const PART_OF_BODY: u64 = 1;
+const PART_OF_HEADERS: u64 = 2;
 
 /// The templates of a request.
 #[derive(Debug, Clone)]
@@ -61,21 +68,40 @@ impl Variant {
         self.sent.render(scenario, operation)
     }
 
+    /// The body of an operation's request alone; `None` for none at all.
+    ///
+    /// # Errors
+    /// As [`Variant::render`].
+    pub fn render_body(&self, scenario: &Scenario, operation: &Operation) -> Result<Option<Bytes>, RenderError> {
+        self.sent.render_body(&values(scenario, operation))
+    }
+
     /// The request of an operation with nothing in it that came from the environment.
     pub(super) fn render_shown(&self, scenario: &Scenario, operation: &Operation) -> Result<Rendered<'_>, RenderError> {
         self.shown.as_ref().unwrap_or(&self.sent).render(scenario, operation)
     }
 }
 
+/// What the templates of an operation's request are rendered with.
+fn values<'a>(scenario: &'a Scenario, operation: &'a Operation) -> Values<'a> {
+    Values::new(scenario.table_of(operation.variant).map(|data| &data.rows), scenario.seed, operation)
+}
+
 impl Request {
     pub(super) fn render(&self, scenario: &Scenario, operation: &Operation) -> Result<Rendered<'_>, RenderError> {
-        let rows = scenario.data.as_ref().map(|data| &data.rows);
-        let values = Values { rows, seed: scenario.seed, operation };
-        let headers = self.headers.iter().map(|(name, value)| Ok((name.as_str(), value.render(&values)?)));
+        let values = values(scenario, operation);
+        let headers = self.headers.iter().zip(PART_OF_HEADERS..);
+        let headers =
+            headers.map(|((name, value), part)| Ok((name.as_str(), value.render(&Values { part, ..values })?)));
         Ok(Rendered {
-            path: self.path.render(&values)?,
+            path: self.path.render(&Values { part: PART_OF_PATH, ..values })?,
             headers: headers.collect::<Result<_, _>>()?,
-            body: self.body.as_ref().map(|body| body.render_bytes(&values)).transpose()?,
+            body: self.render_body(&values)?,
         })
+    }
+
+    fn render_body(&self, values: &Values<'_>) -> Result<Option<Bytes>, RenderError> {
+        let values = Values { part: PART_OF_BODY, ..*values };
+        self.body.as_ref().map(|body| body.render_bytes(&values)).transpose()
     }
 }

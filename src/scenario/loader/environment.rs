@@ -22,6 +22,16 @@ pub(super) enum EnvironmentError {
     Malformed,
 }
 
+impl EnvironmentError {
+    /// What stands where it is wrong.
+    pub(super) fn to_find(&self) -> String {
+        match self {
+            Self::Unset(name) => format!("${{{name}}}"),
+            Self::Malformed => "${".to_owned(),
+        }
+    }
+}
+
 /// Puts the values of `${NAME}` in; `$${` is the text `${`.
 ///
 /// # Errors

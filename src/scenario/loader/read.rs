@@ -25,7 +25,7 @@ const DEFAULT_MOST_ROWS: u64 = 10_000;
 const DEFAULT_SETTLE: Duration = Duration::from_secs(1);
 
 /// Reads `[read]`; `None` where it is not there, or after noting a mistake.
-pub(super) fn read(root: &Table<'_>, columns: &Columns, seed: u64) -> Option<Read> {
+pub(super) fn read(root: &Table<'_>, columns: Columns<'_>, seed: u64) -> Option<Read> {
     let field = root.field("read")?;
     let trial = Trial::new(columns, seed, field.document.is_broken());
     let table = field.table(&READ)?;
@@ -34,7 +34,7 @@ pub(super) fn read(root: &Table<'_>, columns: &Columns, seed: u64) -> Option<Rea
         let text = field.text()?;
         let query = compile(&field, &text, Place::Query, &trial)?.sent;
         trial.query(&field, &query, &text, &|query| {
-            let problem = |error| format!("gives `{query}`, which is no JSONPath ({error}); see RFC 9535");
+            let problem = |error| format!("gives `{query}`, which is no JSONPath ({error}); see RFC 9535").into();
             check_query(query).map(|_| ()).map_err(problem)
         })?;
         Some(query)
@@ -46,7 +46,7 @@ pub(super) fn read(root: &Table<'_>, columns: &Columns, seed: u64) -> Option<Rea
 /// Reads `[snapshot]`; `None` where attributes are not to be put back, or after noting a mistake.
 pub(super) fn snapshot(
     root: &Table<'_>,
-    columns: &Columns,
+    columns: Columns<'_>,
     variants: Option<&[Variant]>,
     seed: u64,
 ) -> Option<Snapshot> {
@@ -88,7 +88,7 @@ pub(super) fn snapshot(
 /// The request that puts attributes back.
 fn restore_of(
     table: Option<&Table<'_>>,
-    columns: &Columns,
+    columns: Columns<'_>,
     variants: Option<&[Variant]>,
     seed: u64,
 ) -> Option<Snapshot> {
@@ -122,8 +122,8 @@ fn restore_of(
         // Nobody knows which names there are, and that has been noted.
         Columns::Unknown => return None,
     };
-    let marked = Columns::Data(Data { rows: with_marks(rows, 0), pick: Pick::Sequential });
-    let marked = Trial::new(&marked, seed, is_broken);
+    let marked = Data { name: String::new(), rows: with_marks(rows, 0), pick: Pick::Sequential };
+    let marked = Trial::new(Columns::Data(&marked), seed, is_broken);
     let body = match field("body") {
         Some(field) => {
             let text = field.text()?;
@@ -132,7 +132,7 @@ fn restore_of(
             marked.query(&field, &body, &text, &|body| {
                 let hint = "has no place for the earlier attributes, or one inside a text; write {{ attributes | json }} \
                             for all of them, or {{ changed | json }} for those that are different, without quotes";
-                if is_marked(body) { Ok(()) } else { Err(hint.to_owned()) }
+                if is_marked(body) { Ok(()) } else { Err(hint.to_owned().into()) }
             })?;
             body
         }

@@ -262,10 +262,10 @@ fn a_placeholder_outside_of_a_json_text_is_tried_on_all_rows() {
 fn the_rows_of_the_simulator_are_its_population() {
     let scenario = "name = \"x\"\n[target.simulator]\nseed = 9\nconversations = 3\n[data.p]\nfrom = \"simulator\"\nrole = \"agent\"\n\
                     [load]\nstages = [{ for = \"1s\", users = 1 }]\n[[variant]]\nname = \"v\"\npath = \"/{{ participant_id }}\"\nexpect = [202]\n";
-    let rows = load(scenario).data.unwrap().rows;
+    let rows = load(scenario).data.remove(0).rows;
     let config = Simulator { seed: 9, conversations: 3, ..Simulator::default() };
     let expected: Vec<_> = population(&config).filter(|p| p.role == Role::Agent).map(|p| p.participant_id).collect();
-    assert_eq!((0..rows.len()).map(|row| rows.row(row)[1].to_string()).collect::<Vec<_>>(), expected);
+    assert_eq!((0..rows.len()).map(|row| rows.cell(row, 1).to_owned()).collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -178,6 +178,8 @@ pub(super) struct Field<'a> {
     pub(super) name: String,
     at: usize,
     value: &'a DeValue<'a>,
+    /// The file that holds its text, where that is not this one.
+    file: Option<PathBuf>,
 }
 
 impl<'a> Field<'a> {
@@ -185,12 +187,26 @@ impl<'a> Field<'a> {
         // Tables that exist by their children alone (`[a.b]` without `[a]`) have no place of their own.
         let span = value.span();
         let at = if span.is_empty() { key.start } else { span.start };
-        Self { document, name, at, value: value.get_ref() }
+        Self { document, name, at, value: value.get_ref(), file: None }
+    }
+
+    /// The same field, whose text stands in a file of its own: what is wrong with it is told there.
+    pub(super) fn in_file(&self, file: PathBuf) -> Self {
+        Self { document: self.document, name: self.name.clone(), at: self.at, value: self.value, file: Some(file) }
     }
 
     /// Notes a mistake: "`name` text".
     pub(super) fn mistake(&self, text: impl Display) {
-        self.document.note_at(self.at, format!("`{}` {text}", self.name));
+        self.mistake_in_line(1, text);
+    }
+
+    /// Notes a mistake in a line of the text, where that stands in a file of its own.
+    pub(super) fn mistake_in_line(&self, line: usize, text: impl Display) {
+        let text = format!("`{}` {text}", self.name);
+        match &self.file {
+            None => self.document.note_at(self.at, text),
+            Some(file) => self.document.note(Mistake { path: file.clone(), line, column: 1, text }),
+        }
     }
 
     /// Notes that the value is of another type than `expected`.
@@ -217,8 +233,17 @@ impl<'a> Field<'a> {
     /// A text, with `${NAME}` substituted.
     pub(super) fn text(&self) -> Option<Text> {
         let DeValue::String(text) = self.value else { return self.wrong_type("a text in quotes") };
+        self.substituted(text)
+    }
+
+    /// A text that stands for the field's value, with `${NAME}` substituted.
+    pub(super) fn substituted(&self, text: &str) -> Option<Text> {
         substitute(text, self.document.environment)
-            .map_err(|errors| errors.iter().for_each(|error| self.mistake(error)))
+            .map_err(|errors| {
+                for error in &errors {
+                    self.mistake_in_line(line_of(text, &error.to_find()), error);
+                }
+            })
             .ok()
     }
 
@@ -380,6 +405,11 @@ impl<'a> Field<'a> {
         fields.sort_by_key(|(at, ..)| *at);
         Some(fields.into_iter().map(|(_, key, field)| (key, field)).collect())
     }
+}
+
+/// The line, counted from 1, in which a part of a text stands first.
+pub(super) fn line_of(text: &str, part: &str) -> usize {
+    text.split(part).next().unwrap_or_default().matches('\n').count() + 1
 }
 
 /// Whether a text is a name: one or more of `A-Z a-z 0-9 . _ -`.

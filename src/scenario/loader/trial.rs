@@ -24,12 +24,27 @@ pub(super) struct Trial<'a> {
     seed: u64,
 }
 
-/// What a template gives for an operation, told apart from all other reasons.
-type Check<'c> = dyn Fn(&str) -> Result<(), String> + 'c;
+/// What is wrong with what a template gives, if anything.
+pub(super) type Check<'c> = dyn Fn(&str) -> Result<(), Wrong> + 'c;
+
+/// What is wrong with what a template gives, in which line of it.
+pub(super) struct Wrong {
+    line: usize,
+    text: String,
+}
+
+impl From<String> for Wrong {
+    fn from(text: String) -> Self {
+        Self { line: 1, text }
+    }
+}
+
+/// What is tried of a template: a data row, and which of its texts each `pick` takes.
+type Try = (usize, usize);
 
 impl<'a> Trial<'a> {
     /// `is_broken` says that the syntax of the file is wrong, so that columns may be missing.
-    pub(super) fn new(columns: &'a Columns, seed: u64, is_broken: bool) -> Self {
+    pub(super) fn new(columns: Columns<'a>, seed: u64, is_broken: bool) -> Self {
         let rows = match columns {
             Columns::Data(data) => Some(&data.rows),
             Columns::None | Columns::Unknown => None,
@@ -52,9 +67,9 @@ impl<'a> Trial<'a> {
         self.is_blind
     }
 
-    fn render(&self, template: &Template, rows: Option<&Rows>, row: usize) -> Result<String, String> {
+    fn render(&self, template: &Template, rows: Option<&Rows>, (row, choice): Try) -> Result<String, String> {
         let operation = Operation { user: 0, step: 0, number: row as u64, variant: 0, row };
-        let values = Values { rows, seed: self.seed, operation: &operation };
+        let values = Values { choice: Some(choice), ..Values::new(rows, self.seed, &operation) };
         template.render(&values).map(Cow::into_owned).map_err(|error| format!("cannot be rendered: {error}"))
     }
 
@@ -65,13 +80,13 @@ impl<'a> Trial<'a> {
     /// The first row, the longest, and those for which `is_odd` says so of a cell.
     fn telling_rows(&self, is_odd: impl Fn(&str) -> bool) -> Vec<usize> {
         let Some(rows) = self.rows else { return vec![0] };
-        let length = |row: usize| rows.row(row).iter().map(|cell| cell.len()).sum::<usize>();
-        let longest = (0..rows.len()).max_by_key(|row| (length(*row), usize::MAX - row)).unwrap_or(0);
-        let odd = (0..rows.len()).filter(|row| rows.row(*row).iter().any(|cell| is_odd(cell)));
+        let longest = (0..rows.len()).max_by_key(|row| (rows.length_of(*row), usize::MAX - row)).unwrap_or(0);
+        let odd = (0..rows.len()).filter(|row| rows.row(*row).any(&is_odd));
         [0, longest].into_iter().chain(odd).collect()
     }
 
-    /// Checks what a template gives with these rows; notes the first that is wrong.
+    /// Checks what a template gives with these rows, and with each text that a `pick` may give; notes the first that is
+    /// wrong.
     fn check(
         &self,
         (field, text): (&Field<'_>, &Text),
@@ -79,16 +94,19 @@ impl<'a> Trial<'a> {
         rows: &[usize],
         check: &Check<'_>,
     ) -> Option<()> {
-        for row in rows {
-            let result = self.render(template, self.rows, *row).and_then(|rendered| check(&rendered));
-            if let Err(error) = result {
+        let choices = template.choices();
+        let first = rows.first().copied().unwrap_or(0);
+        let tries = (0..choices).map(|choice| (first, choice)).chain(rows.iter().map(|row| (*row, row % choices)));
+        for (row, choice) in tries {
+            let rendered = self.render(template, self.rows, (row, choice)).map_err(Wrong::from);
+            if let Err(Wrong { line, text: error }) = rendered.and_then(|rendered| check(&rendered)) {
                 let place = match (self.rows.is_some() && !template.is_constant(), text.substituted) {
                     (true, true) => format!("with data row {} and the environment ", row + 1),
                     (true, false) => format!("with data row {} ", row + 1),
                     (false, true) => "with the environment ".to_owned(),
                     (false, false) => String::new(),
                 };
-                field.mistake(format_args!("{place}{error}"));
+                field.mistake_in_line(line, format_args!("{place}{error}"));
                 return None;
             }
         }
@@ -101,19 +119,18 @@ impl<'a> Trial<'a> {
         let rows = if template.is_plain() { self.telling_rows(is_odd) } else { self.all_rows() };
         let empty =
             |path: &str| path.split('?').next().unwrap_or_default().split('/').filter(|part| part.is_empty()).count();
-        let usual = self.render(template, self.probe.as_ref(), 0).map(|path| empty(&path));
+        let usual = self.render(template, self.probe.as_ref(), (0, 0)).map(|path| empty(&path));
         self.check((field, text), template, &rows, &|path| {
             let (path_only, _) = path.split_once('?').unwrap_or((path, ""));
             if path.bytes().any(|byte| !byte.is_ascii_graphic() || FORBIDDEN.contains(&byte)) {
-                return Err("gives a path with a character that no path may hold; percent-encode it".to_owned());
+                return Err("gives a path with a character that no path may hold; percent-encode it".to_owned().into());
             }
             if path_only.split('/').any(|segment| matches!(segment, "." | "..")) {
-                return Err(
-                    "gives a path with a segment `.` or `..`, which would name another path; change the row".to_owned()
-                );
+                let text = "gives a path with a segment `.` or `..`, which would name another path; change the row";
+                return Err(text.to_owned().into());
             }
             if template.is_plain() && usual.as_ref().is_ok_and(|usual| *usual != empty(path)) {
-                return Err("gives a path with an empty segment; fill the cell".to_owned());
+                return Err("gives a path with an empty segment; fill the cell".to_owned().into());
             }
             Ok(())
         })
@@ -127,7 +144,7 @@ impl<'a> Trial<'a> {
 
     /// What a template gives with the first row; `None` where it fails.
     pub(super) fn first(&self, template: &Template) -> Option<String> {
-        self.render(template, self.rows, 0).ok()
+        self.render(template, self.rows, (0, 0)).ok()
     }
 
     /// Checks anything else with `check`, which says what is wrong with a rendered text.
@@ -146,15 +163,15 @@ impl<'a> Trial<'a> {
     pub(super) fn json_body(&self, field: &Field<'_>, template: &Template, text: &Text) -> Option<()> {
         let is_json = |body: &str| {
             serde_json::from_str::<IgnoredAny>(body).map(|_| ()).map_err(|error| {
-                format!(
+                let text = format!(
                     "gives no JSON ({error}); put quotes around texts, or use {{{{ name | json }}}} for whole values"
-                )
+                );
+                Wrong { line: error.line(), text }
             })
         };
         // Where the probe stands inside a text, any other text may: escaping keeps it there.
-        let with_probe = self.render(template, self.probe.as_ref(), 0).and_then(|body| is_json(&body));
-        let rows =
-            if template.is_plain() && with_probe.is_ok() { self.telling_rows(|_| false) } else { self.all_rows() };
+        let with_probe = self.render(template, self.probe.as_ref(), (0, 0)).is_ok_and(|body| is_json(&body).is_ok());
+        let rows = if template.is_plain() && with_probe { self.telling_rows(|_| false) } else { self.all_rows() };
         self.check((field, text), template, &rows, &is_json)
     }
 }

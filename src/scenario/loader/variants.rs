@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 
+use super::body::{self, Body};
 use super::environment::Text;
-use super::rows::Columns;
-use super::tree::{Field, Table, hint};
+use super::rows::Tables;
+use super::tree::{Field, Table, hint, line_of};
 use super::trial::Trial;
 use crate::scenario::template::{Place, Template, TemplateError, is_header_value, known_names};
 use crate::scenario::variant::{Request, Variant};
 
-const KEYS: [&str; 8] = ["name", "method", "path", "headers", "body", "expect", "throttled_status", "weight"];
+const KEYS: [&str; 10] =
+    ["name", "method", "path", "headers", "body", "body_file", "data", "expect", "throttled_status", "weight"];
 const METHODS: [(&str, &str); 3] = [("PATCH", "PATCH"), ("PUT", "PUT"), ("POST", "POST")];
 const STATUSES: RangeInclusive<u64> = 100..=599;
 
@@ -32,7 +34,7 @@ const CONTENT_TYPE: &str = "Content-Type";
 const JSON: &str = "application/json";
 
 /// Reads all variants; `None` only after noting a mistake.
-pub(super) fn read(root: &Table<'_>, columns: &Columns, seed: u64) -> Option<Vec<Variant>> {
+pub(super) fn read(root: &Table<'_>, tables: &Tables, seed: u64) -> Option<Vec<Variant>> {
     let field = root.required("variant", "add a [[variant]] with name, path, body and expect")?;
     if field.is_table() {
         field.mistake("is one table; write [[variant]] with two brackets, also for a single one");
@@ -43,13 +45,13 @@ pub(super) fn read(root: &Table<'_>, columns: &Columns, seed: u64) -> Option<Vec
         field.mistake("is empty; add a [[variant]] with name, path, body and expect");
     }
     let mut names = BTreeSet::new();
-    let trial = Trial::new(columns, seed, field.document.is_broken());
-    let variants: Vec<_> = items.iter().map(|item| variant(item, &trial, &mut names)).collect();
+    let variants: Vec<_> = items.iter().map(|item| variant(item, (tables, seed), &mut names)).collect();
     variants.into_iter().collect()
 }
 
-fn variant(field: &Field<'_>, trial: &Trial<'_>, names: &mut BTreeSet<String>) -> Option<Variant> {
+fn variant(field: &Field<'_>, (tables, seed): (&Tables, u64), names: &mut BTreeSet<String>) -> Option<Variant> {
     let table = field.table(&KEYS)?;
+    let (data, columns) = tables.of(table.field("data").as_ref());
     let name = table.required("name", "name the variant, for example \"attributes\"");
     let name = name.and_then(|field| {
         let name = field.name()?;
@@ -76,13 +78,14 @@ fn variant(field: &Field<'_>, trial: &Trial<'_>, names: &mut BTreeSet<String>) -
         field.mistake(format_args!("has {both}, which means that a quota refused the request; remove it here"));
     }
     let weight = table.field("weight").and_then(|field| field.whole::<u32>(1..=MOST_WEIGHT));
-    let (sent, shown) = request(&table, trial)?;
+    let (sent, shown) = request(&table, &Trial::new(columns, seed, field.document.is_broken()))?;
     Some(Variant {
         name: name?,
         method: method?.to_owned(),
         expect: expect?,
         throttled_status: throttled,
         weight: weight.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN),
+        data,
         sent,
         shown,
     })
@@ -130,8 +133,8 @@ pub(super) fn request(table: &Table<'_>, trial: &Trial<'_>) -> Option<(Request, 
         None if headers.is_none() => Place::Text,
         _ => Place::Json,
     };
-    let body = match table.field("body") {
-        Some(field) => Some(field.text().and_then(|text| {
+    let body = match body::read(table) {
+        Body::Text(field, text) => {
             let body = compile(&field, &text, place, trial)?;
             if place == Place::Json {
                 trial.json_body(&field, &body.sent, &text)?;
@@ -139,8 +142,9 @@ pub(super) fn request(table: &Table<'_>, trial: &Trial<'_>) -> Option<(Request, 
                 trial.text(&field, &body.sent, &text)?;
             }
             Some(body)
-        })?),
-        None => None,
+        }
+        Body::Wrong => return None,
+        Body::Absent => None,
     };
     let (mut headers, _) = headers?;
     let path = path?;
@@ -224,12 +228,16 @@ pub(super) fn compile(field: &Field<'_>, text: &Text, place: Place, trial: &Tria
             Some(Pair { sent: sent.quiet(), shown: Some(shown.or_else(|| Template::compile("***", place, &[]).ok())?) })
         }
         Ok(sent) => Some(Pair { sent, shown: None }),
-        Err(TemplateError::Syntax(_)) if text.substituted => {
-            field.mistake("is no template with the values from the environment; check the text between `{{` and `}}`");
+        Err(TemplateError::Syntax { line, .. }) if text.substituted => {
+            field.mistake_in_line(
+                line,
+                "is no template with the values from the environment; check the text between `{{` and `}}`",
+            );
             None
         }
-        Err(TemplateError::Syntax(error)) => {
-            field.mistake(format_args!("is no template ({error}); check the text between `{{{{` and `}}}}`"));
+        Err(TemplateError::Syntax { line, text }) => {
+            let error = format_args!("is no template ({text}); check the text between `{{{{` and `}}}}`");
+            field.mistake_in_line(line, error);
             None
         }
         // The columns are wrong, which has been noted; nobody knows which names there are.
@@ -238,7 +246,8 @@ pub(super) fn compile(field: &Field<'_>, text: &Text, place: Place, trial: &Tria
             for name in names {
                 let shown = if text.shown.contains(&name) { format!("`{name}`") } else { "a name".to_owned() };
                 let hint = hint(&name, &known_names(columns));
-                field.mistake(format_args!("uses {shown}, which is no column and no known name; {hint}"));
+                let line = line_of(&text.value, &name);
+                field.mistake_in_line(line, format_args!("uses {shown}, which is no column and no known name; {hint}"));
             }
             None
         }

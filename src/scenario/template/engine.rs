@@ -1,12 +1,15 @@
 //! Templates that need more than plain names, rendered by minijinja.
 
 use std::fmt::Write;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::SystemTime;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Object, ObjectRepr, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
 
+use super::function::{Argument, Call, FUNCTIONS, MADE_UP, Made};
 use super::place::{Escaped, REFUSAL};
 use super::{Name, OPERATION_NAMES, Place, Values};
 use crate::scenario::{Operation, RenderError, Rows};
@@ -18,7 +21,12 @@ const FUEL: u64 = 100_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::scenario) enum TemplateError {
     /// It is no template.
-    Syntax(String),
+    Syntax {
+        /// The line of the template, counted from 1.
+        line: usize,
+        /// What is wrong.
+        text: String,
+    },
     /// It uses names that stand for nothing.
     UnknownNames(Vec<String>),
 }
@@ -50,6 +58,8 @@ pub(super) struct Engine {
     columns: Arc<[String]>,
     /// Whether errors keep quiet about details, which may quote what came from the environment.
     pub(super) quiet: bool,
+    /// No `pick` in it has more texts to choose from.
+    pub(super) choices: usize,
 }
 
 impl Engine {
@@ -57,17 +67,21 @@ impl Engine {
         let mut environment = BASE.clone();
         environment
             .add_template_owned(place.name(), source.to_owned())
-            .map_err(|error| TemplateError::Syntax(describe(&error)))?;
+            .map_err(|error| TemplateError::Syntax { line: error.line().unwrap_or(1), text: describe(&error) })?;
         let mut unknown: Vec<String> = {
             let template = environment.get_template(place.name()).expect("it was added above");
             let is_known = |name: &String| {
-                Name::of(name, columns).is_some() || environment.globals().any(|(global, _)| global == name)
+                Name::of(name, columns).is_some()
+                    || super::is_taken(name)
+                    || environment.globals().any(|(global, _)| global == name)
             };
             template.undeclared_variables(false).into_iter().filter(|name| !is_known(name)).collect()
         };
         unknown.sort();
         if unknown.is_empty() {
-            Ok(Self { environment: Arc::new(environment), place, columns: columns.into(), quiet: false })
+            // A comma stands between two arguments.
+            let choices = if source.contains("pick") { source.matches(',').count() + 1 } else { 1 };
+            Ok(Self { environment: Arc::new(environment), place, columns: columns.into(), quiet: false, choices })
         } else {
             Err(TemplateError::UnknownNames(unknown))
         }
@@ -79,6 +93,10 @@ impl Engine {
             rows: values.rows.cloned(),
             seed: values.seed,
             operation: *values.operation,
+            clock: values.clock,
+            part: values.part,
+            choice: values.choice,
+            draws: AtomicU32::new(0),
         };
         self.environment
             .get_template(self.place.name())
@@ -101,6 +119,56 @@ struct Context {
     rows: Option<Rows>,
     seed: u64,
     operation: Operation,
+    clock: fn() -> SystemTime,
+    part: u64,
+    choice: Option<usize>,
+    /// The calls so far that drew a value. One thread renders; the engine wants values that any may have.
+    draws: AtomicU32,
+}
+
+impl Context {
+    fn values(&self) -> Values<'_> {
+        Values {
+            rows: self.rows.as_ref(),
+            seed: self.seed,
+            operation: &self.operation,
+            clock: self.clock,
+            part: self.part,
+            choice: self.choice,
+        }
+    }
+
+    fn make(&self, call: &Call) -> Value {
+        let index = self.draws.fetch_add(u32::from(call.draws()), Ordering::Relaxed);
+        match call.make(&self.values(), index) {
+            Made::Text(text) => Value::from(text.into_owned()),
+            Made::Whole(number) => Value::from(number),
+        }
+    }
+}
+
+/// A function that a template may call.
+#[derive(Debug)]
+struct Function {
+    name: &'static str,
+    context: Arc<Context>,
+}
+
+impl Object for Function {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn call(self: &Arc<Self>, _: &mut State<'_, '_>, arguments: &[Value]) -> Result<Value, Error> {
+        let wrong = |text: String| Error::new(ErrorKind::InvalidOperation, text);
+        let argument = |value: &Value| match (value.as_str(), i64::try_from(value.clone())) {
+            (Some(text), _) => Ok(Argument::Text(text.to_owned())),
+            (None, Ok(number)) if value.is_integer() => Ok(Argument::Whole(number)),
+            _ => Err(wrong(format!("`{}` takes texts and whole numbers of up to 18 digits", self.name))),
+        };
+        let arguments = arguments.iter().map(argument).collect::<Result<_, _>>()?;
+        Call::new(self.name, arguments).map(|call| self.context.make(&call)).map_err(wrong)
+    }
 }
 
 impl Object for Context {
@@ -113,7 +181,13 @@ impl Object for Context {
     }
 
     fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<Value> {
-        let values = Values { rows: self.rows.as_ref(), seed: self.seed, operation: &self.operation };
+        if let Some(call) = Call::named(name) {
+            return Some(self.make(&call));
+        }
+        if let Some(name) = FUNCTIONS.into_iter().find(|function| *function == name) {
+            return Some(Value::from_object(Function { name, context: Arc::clone(self) }));
+        }
+        let values = self.values();
         Some(match Name::of(name, &self.columns)? {
             Name::Column(column) => Value::from(values.cell(column)?),
             Name::Unique => Value::from(format!("{}-{}", self.seed, self.operation.number)),
@@ -133,6 +207,10 @@ fn write_value(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -
     let place = place.ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "`autoescape` cannot be used here"))?;
     if value.is_undefined() {
         return Err(Error::from(ErrorKind::UndefinedError));
+    }
+    if let Some(function) = value.downcast_object_ref::<Function>() {
+        let text = format!("`{name}` is a function; call it as in {name}(…)", name = function.name);
+        return Err(Error::new(ErrorKind::InvalidOperation, text));
     }
     let written = if value.is_safe() {
         out.write_str(value.as_str().unwrap_or_default())
@@ -209,5 +287,5 @@ fn write_json_value(value: &Value, out: &mut String) -> Result<(), Error> {
 
 /// The names that a template may use, for messages.
 pub(in crate::scenario) fn known_names(columns: &[String]) -> Vec<&str> {
-    columns.iter().map(String::as_str).chain(OPERATION_NAMES).collect()
+    columns.iter().map(String::as_str).chain(OPERATION_NAMES).chain(MADE_UP).chain(FUNCTIONS).collect()
 }
