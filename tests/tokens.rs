@@ -121,8 +121,8 @@ fn a_revoked_token_is_rejected_and_renewed_once_whoever_meets_it() {
     let failures = run["totals"]["failures"].as_array().unwrap();
     let [failure] = failures.as_slice() else { panic!("{failures:?}") };
     assert_eq!((&failure["outcome"], &failure["status"]), (&"rejected".into(), &401.into()));
-    // Each user met it at least once, and nothing was sent again behind its back.
-    assert!(failure["count"].as_u64().unwrap() >= 100, "{failure}");
+    // Several users met it before it was renewed, and nothing was sent again behind their backs.
+    assert!(failure["count"].as_u64().unwrap() >= 2, "{failure}");
     let summary = text(&output.stdout);
     assert!(summary.contains("tokens   2 logins; 1 renewed after a 401"), "{summary}");
     let report = patchload(&["report", place.run().to_str().unwrap()]).output().unwrap();
