@@ -83,10 +83,7 @@ fn bar(planned: Duration) -> ProgressBar {
 /// One second in a line.
 fn line(second: &Second, totals: &Totals) -> String {
     let counts = second.interval.all_counts();
-    let (mut response, mut failed, mut finished) = (crate::measure::new_histogram::<u64>(), 0, 0);
-    for part in second.interval.parts() {
-        response += part.distributions.all(Clock::Response);
-    }
+    let (response, mut failed, mut finished) = (second.interval.all_of(Clock::Response), 0, 0);
     for total in &totals.variants {
         failed += total.counts.failed;
         finished += total.counts.finished;

@@ -93,11 +93,7 @@ impl Observed {
         if !self.is_steady || !is_settled || !second.is_whole() {
             return;
         }
-        let mut response = new_histogram::<u64>();
-        for variant in &second.interval.variants {
-            let of_variant = variant.distributions.all(Clock::Response);
-            response.add(&of_variant).expect("all histograms of a run have one configuration");
-        }
+        let response = second.interval.all_of(Clock::Response);
         if response.len() >= LEAST_SAMPLES {
             #[expect(clippy::cast_precision_loss, reason = "microseconds of a day at most")]
             let at = |share| response.value_at_quantile(share) as f64;

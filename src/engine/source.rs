@@ -204,7 +204,7 @@ impl Backlog {
         }
     }
 
-    /// Waits for the next retry's time, and returns how many have to come back then; by `timer`.
+    /// Waits for the next retry's time, by `timer`.
     pub(super) async fn time_for_retries<T: Timer>(&self, timer: &T) {
         loop {
             let first = self.parked.borrow().first_key_value().map(|((at, _), _)| *at);

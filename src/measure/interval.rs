@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Distributions, Failures, GivenUp, Outcome, Retries, Sample};
+use super::{Answer, Clock, Distributions, Failures, GivenUp, Outcome, Retries, Sample, new_histogram};
 
 /// Counts of operations and attempts; all of them add up over workers, seconds and runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -231,6 +232,19 @@ impl Interval {
     #[must_use]
     pub fn counts(&self) -> Counts {
         sum(self.variants.iter())
+    }
+
+    /// All durations of a clock, of all variants and outcomes, in whatever phase they were due.
+    ///
+    /// # Panics
+    /// Never: all histograms have one configuration.
+    #[must_use]
+    pub fn all_of(&self, clock: Clock) -> Histogram<u64> {
+        let mut all = new_histogram();
+        for part in self.parts() {
+            all.add(part.distributions.all(clock)).expect("all histograms have one configuration");
+        }
+        all
     }
 
     /// The counts of all that happened, in whatever phase it was due.

@@ -6,9 +6,7 @@ use csv::{Writer, WriterBuilder};
 use hdrhistogram::Histogram;
 
 use super::{ALL, Estimate, FAILURES, LATENCY, Rates, SUMMARY};
-use crate::measure::{
-    Clock, Distributions, Header, Outcome, PERCENTILES, Second, Totals, VariantTotals, new_histogram, quantile,
-};
+use crate::measure::{Clock, Distributions, Header, Outcome, PERCENTILES, Second, Totals, VariantTotals, quantile};
 
 /// Columns of `timeline.csv`.
 pub(super) const TIMELINE_COLUMNS: [&str; 19] = [
@@ -206,7 +204,8 @@ pub(super) fn timeline_head() -> Vec<u8> {
 /// One row of `timeline.csv`.
 pub(super) fn timeline_row(header: &Header, second: &Second) -> Vec<u8> {
     let counts = second.interval.all_counts();
-    let [response, service, lag] = [Clock::Response, Clock::Service, Clock::Lag].map(|clock| merged(second, clock));
+    let [response, service, lag] =
+        [Clock::Response, Clock::Service, Clock::Lag].map(|clock| second.interval.all_of(clock));
     let mut cells = vec![header.target.clone(), second.second.to_string(), second.phase.name().to_owned()];
     cells.extend([counts.due, counts.started].map(|count| count.to_string()));
     cells.extend(Outcome::ALL.map(|outcome| counts.outcome(outcome).to_string()));
@@ -218,15 +217,6 @@ pub(super) fn timeline_row(header: &Header, second: &Second) -> Vec<u8> {
     let mut writer = WriterBuilder::new().from_writer(Vec::new());
     write(&mut writer, &cells);
     finish(writer)
-}
-
-/// The histogram of a clock in one second, over all variants and outcomes, in all phases.
-fn merged(second: &Second, clock: Clock) -> Histogram<u64> {
-    let mut all = new_histogram();
-    for part in second.interval.parts() {
-        all.add(part.distributions.all(clock)).expect("all histograms are of one configuration");
-    }
-    all
 }
 
 fn table<C: AsRef<str>>(columns: &[C], rows: impl FnOnce(&mut Writer<Vec<u8>>)) -> Vec<u8> {
