@@ -156,7 +156,7 @@ for round in 1 2 3; do
   judge "the limit is exact and fair, round $round: claims that failed" "$missed" 0 ""
 done
 
-cargo test --release --quiet --test tokens -- --ignored --nocapture >"$place/tokens.txt" 2>&1 && missed=0 || missed=1
+PUBLISHED_QUOTA=1 cargo test --release --quiet --test tokens -- --nocapture three_tokens >"$place/tokens.txt" 2>&1 && missed=0 || missed=1
 grep 'requests a minute' "$place/tokens.txt" || cat "$place/tokens.txt"
 judge "3 tokens at 99 % of 300/min for 3 minutes: claims that failed" "$missed" 0 ""
 

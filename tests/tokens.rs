@@ -3,7 +3,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
-    reason = "a test fails by panicking, and its counts are small"
+    clippy::print_stdout,
+    reason = "a test fails by panicking, prints its figures, and its counts are small"
 )]
 
 mod answering;
@@ -70,6 +71,15 @@ fn counts(ended: &Ended) -> (u64, u64) {
 
 #[test]
 fn three_tokens_just_below_their_quota_use_it_and_are_not_throttled() {
+    // `tests/long.sh` asks for the quota as it is published, and has a machine that nothing disturbs.
+    if std::env::var_os("PUBLISHED_QUOTA").is_some() {
+        assert_891_a_minute_for_three_minutes();
+    } else {
+        assert_use_of_a_shorter_window();
+    }
+}
+
+fn assert_use_of_a_shorter_window() {
     let ended = pool("300/10s", "297/10s", "20s");
     let (attempts, throttled) = counts(&ended);
     // A busy machine may be late: then a slot is lost for good, or the last request of a window comes into the next one.
@@ -81,9 +91,7 @@ fn three_tokens_just_below_their_quota_use_it_and_are_not_throttled() {
     assert_eq!(ended.totals.logins, Logins { made: 3, ..Logins::default() });
 }
 
-#[test]
-#[ignore = "takes three minutes of an undisturbed machine; tests/long.sh runs it"]
-fn three_tokens_at_99_percent_of_300_a_minute_make_891_a_minute_and_no_429() {
+fn assert_891_a_minute_for_three_minutes() {
     let ended = pool("300/min", "297/min", "3m");
     let (attempts, throttled) = counts(&ended);
     println!("{:.1} requests a minute, {throttled} throttled, {}", attempts as f64 / 3.0, ended.totals.logins);
