@@ -12,6 +12,7 @@ mod login;
 mod probe;
 mod remedy;
 mod tls;
+mod veil;
 
 use std::future::Future;
 use std::time::Duration;

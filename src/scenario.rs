@@ -7,6 +7,7 @@ mod care;
 mod caution;
 mod curl;
 mod data;
+mod hidden;
 mod loader;
 mod mistake;
 mod operation;
@@ -38,6 +39,7 @@ pub use care::{AllowedHours, Care, Outside, StopRules, Unauthorized};
 pub use caution::Caution;
 pub use curl::curl;
 pub use data::{Data, Pick, Rows};
+pub use hidden::Hidden;
 pub use loader::File;
 pub use mistake::{LoadError, Mistake};
 pub use operation::{Operation, TokenPool};
@@ -94,6 +96,8 @@ pub struct Scenario {
     /// The scenario as it stands in the file, before `${ENV}` was put in, literal secrets replaced by `***`, with the
     /// overrides of the command line under `overrides`: fit to be written into `run.json`.
     pub source: serde_json::Value,
+    /// What a server may quote and no output may show: values of the environment, and literal secrets.
+    pub hidden: Hidden,
 }
 
 /// The API under load.

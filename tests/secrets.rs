@@ -110,16 +110,32 @@ fn quoting(asked: &Asked) -> Reply {
     match (asked.is_login(), asked.logins_before % 2) {
         (true, _) => granted("token-of-a-login-Q7", 1),
         (false, 0) => (202, "", String::new()),
-        (false, _) => {
-            let message = format!("I do not know {}", asked.authorization);
-            (401, "", format!(r#"{{"message": "{message}", "code": "{}"}}"#, asked.authorization))
-        }
+        (false, _) => (401, QUOTED_HEADERS, quoted(asked)),
     }
+}
+
+const QUOTED_HEADERS: &str = "X-Request-Id: key-of-the-environment-Q7\r\n";
+
+/// A body that quotes all of a request, in every field that finds its way into a report.
+fn quoted(asked: &Asked) -> String {
+    let Asked { line, authorization, .. } = asked;
+    // The end of it would be cut off in the middle of a secret.
+    let message = format!(
+        "{line} {authorization} literal-header-Q7 session=literal-cookie-Q7 session=key-of-the-environment-Q7 {}{authorization}",
+        "x".repeat(40)
+    );
+    format!(
+        r#"{{"message": "{message}", "code": "{authorization}", "errors": [{{"fieldName": "key-of-the-environment-Q7"}}],
+            "limit": {{"key": "literal-header-Q7", "namespace": "{authorization}"}}}}"#
+    )
 }
 
 /// The same for tokens that no login gave.
 fn quoting_given_tokens(asked: &Asked) -> Reply {
-    (403, "", format!(r#"{{"message": "{0}", "contextId": "{0}"}}"#, asked.authorization))
+    match asked.authorization.len() % 2 {
+        0 => (403, QUOTED_HEADERS, quoted(asked)),
+        _ => (403, "", format!(r#"{{"message": "{0}", "contextId": "{0}"}}"#, asked.authorization)),
+    }
 }
 
 /// The ways to say who is who.
@@ -148,6 +164,18 @@ fn no_output_of_check_run_and_report_shows_a_secret() {
         assert_nothing_is_shown(&command(&["report", place.run().to_str().unwrap()]).output().unwrap());
         assert_no_file_shows_any(Path::new(&results));
     }
+}
+
+#[test]
+fn what_a_server_quotes_from_the_environment_is_shown_by_its_name() {
+    let quote = |asked: &Asked| (400, "", format!(r#"{{"message": "no {}"}}"#, asked.line));
+    let (place, server) = (Place::new(), Answering::start(quote));
+    let path = scenario(&place, &format!("[target]\nbase_url = \"http://{}\"", server.address));
+    let output = command(&["run", &path, "-d", "1s", "--accept-invalid", "--out", &place.results()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let failures = fs::read_to_string(place.run().join("failures.csv")).unwrap();
+    assert!(failures.contains("no PATCH /x?key=${API_KEY} HTTP/1.1"), "{failures}");
+    assert_no_file_shows_any(Path::new(&place.results()));
 }
 
 #[test]
@@ -278,6 +306,8 @@ fn a_header_or_a_template_that_is_wrong_does_not_show_what_came_from_the_environ
         ("X-Api-Key = \"${API_KEY}\"", "Authorization = \"Bearer literal-token-Q7\""),
         ("\"key\": \"${API_KEY}\"", "\"key\": ${API_KEY}"),
         ("think_time = \"20ms\"", "think_time = \"${API_KEY}\"\nmodel = \"${API_KEY}\""),
+        ("name = \"secrets\"", "name = \"${API_KEY}\""),
+        ("name = \"environment\"", "name = \"${API_KEY}\""),
     ] {
         let place = Place::new();
         let path = scenario(&place, "[target]\nbase_url = \"http://127.0.0.1:9\"");

@@ -72,8 +72,8 @@ async fn perform<T: Timer, X: Transport>(worker: &Worker<T>, round: &mut u64, jo
         Ok(rendered) => {
             let pass = worker.tokens.of(scenario.target.tokens.of(operation.user));
             let authorization = pass.as_ref().map(Pass::authorization);
-            let mut attempt = transport.attempt(Request { variant, rendered, authorization }).await;
-            worker.tokens.note(pass.as_ref(), &mut attempt.answer);
+            let attempt = transport.attempt(Request { variant, rendered, authorization }).await;
+            worker.tokens.note(pass.as_ref(), &attempt.answer);
             attempt
         }
         Err(error) => {

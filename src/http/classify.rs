@@ -5,14 +5,12 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
+use super::veil::Veil;
 use crate::measure::{Answer, Outcome};
 use crate::scenario::{Class, Rule, Variant};
 
 /// How much of a body is kept to be understood; the rest is read and dropped.
 pub(super) const KEPT_BODY: usize = 64 * 1024;
-
-/// How long a message may be, in characters.
-const MESSAGE_LENGTH: usize = 200;
 
 /// Headers that name a request to the API's support, the target's own first.
 const CORRELATION_HEADERS: [&str; 4] = ["inin-correlation-id", "x-correlation-id", "x-request-id", "request-id"];
@@ -50,6 +48,8 @@ pub(super) struct Reply<'a> {
     pub(super) headers: &'a HeaderMap,
     /// At most the first [`KEPT_BODY`] bytes of its body.
     pub(super) body: &'a [u8],
+    /// What is taken out of all texts of it.
+    pub(super) veil: Veil<'a>,
 }
 
 /// Whether a rule may make something else of an accepted answer with this status, so that its body has to be kept.
@@ -59,7 +59,7 @@ pub(super) fn may_turn(rules: &[Rule], status: u16) -> bool {
 
 /// The answer that a reply is, where its status alone would be `outcome`.
 pub(super) fn answer(outcome: Outcome, reply: Reply<'_>, rules: &[Rule]) -> Answer {
-    let Reply { status, headers, body } = reply;
+    let Reply { status, headers, body, veil } = reply;
     let parsed = serde_json::from_slice::<Value>(body).ok();
     let rule = rules.iter().find(|rule| rule.is_met(status, body, parsed.as_ref()));
     let outcome = rule.and_then(|rule| rule.class).map_or(outcome, outcome_of);
@@ -74,16 +74,14 @@ pub(super) fn answer(outcome: Outcome, reply: Reply<'_>, rules: &[Rule]) -> Answ
         (None, None) if outcome == Outcome::Unexpected && body.is_empty() => String::new(),
         (None, None) => kind_of_body(body).to_owned(),
     };
-    let of_body = |read: fn(&Value) -> Option<String>| parsed.as_ref().and_then(read);
+    let of_body = |keys: &[&str]| parsed.as_ref().and_then(|body| text(body, keys)).map(|text| veil.shown(text));
     Answer {
         status: Some(status),
-        code: shorten(&code),
-        correlation_id: correlation_id(headers).or_else(|| of_body(|body| text(body, &["contextId"]).map(shorten))),
-        message: of_body(|body| {
-            text(body, &["message", "error_description", "description", "detail", "title"]).map(shorten)
-        }),
-        field: of_body(field_of),
-        limit: of_body(limit_of),
+        code: veil.shown(&code),
+        correlation_id: correlation_id(headers, veil).or_else(|| of_body(&["contextId"])),
+        message: of_body(&["message", "error_description", "description", "detail", "title"]),
+        field: parsed.as_ref().and_then(field_of).map(|field| veil.shown(field)),
+        limit: parsed.as_ref().and_then(limit_of).map(|limit| veil.shown(&limit)),
         retry_after: retry_after(headers),
         ..Answer::bare(outcome)
     }
@@ -100,9 +98,9 @@ fn outcome_of(class: Class) -> Outcome {
 }
 
 /// What the headers alone say about a request that can be quoted to the API's support.
-pub(super) fn correlation_id(headers: &HeaderMap) -> Option<String> {
+pub(super) fn correlation_id(headers: &HeaderMap, veil: Veil<'_>) -> Option<String> {
     let header = |name: &&str| headers.get(*name)?.to_str().ok().filter(|text| !text.is_empty());
-    CORRELATION_HEADERS.iter().find_map(header).map(shorten)
+    CORRELATION_HEADERS.iter().find_map(header).map(|id| veil.shown(id))
 }
 
 /// The pause that the server asks for: whole seconds, or a date compared with the response's own `Date`.
@@ -159,10 +157,10 @@ fn last_segment(uri: &str) -> Option<&str> {
 
 /// The field of the request that is complained about: of the first entry that names one, or the first key of `errors` where
 /// that is a map from fields to complaints.
-fn field_of(body: &Value) -> Option<String> {
+fn field_of(body: &Value) -> Option<&str> {
     let of_entry = of_entries(body, |entry| text(entry, &["fieldName", "field", "pointer"]));
     let of_map = || body.get("errors")?.as_object()?.keys().next().map(String::as_str);
-    of_entry.or_else(of_map).filter(|field| !field.is_empty()).map(shorten)
+    of_entry.or_else(of_map).filter(|field| !field.is_empty())
 }
 
 /// The limit that was reached, with its namespace where the body says it.
@@ -170,7 +168,7 @@ fn limit_of(body: &Value) -> Option<String> {
     let limit = body.get("limit")?;
     let key = text(limit, &["key"])?;
     let of = text(limit, &["namespace"]).map(|namespace| format!(" of {namespace}")).unwrap_or_default();
-    Some(shorten(&format!("{key}{of}")))
+    Some(format!("{key}{of}"))
 }
 
 /// What a body is that is no JSON.
@@ -180,11 +178,6 @@ fn kind_of_body(body: &[u8]) -> &'static str {
         Some(b'<') => "html",
         Some(_) => "text",
     }
-}
-
-/// One line of printable characters, shortened.
-fn shorten(text: &str) -> String {
-    text.chars().take(MESSAGE_LENGTH).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

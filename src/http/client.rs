@@ -10,6 +10,7 @@ use reqwest::{Body, Client, ClientBuilder, Method, Proxy, Response, Url, redirec
 use super::broken::{self, Breakage};
 use super::classify::{self, KEPT_BODY, Reply};
 use super::connect::{ConnectLayer, ConnectTrace, TracedBody};
+use super::veil::Veil;
 use super::{Attempt, Request, Transport, tls};
 use crate::measure::{Answer, Outcome};
 use crate::scenario::{Compression, ConnectionOptions, Connections, HttpVersion, Scenario};
@@ -179,19 +180,21 @@ impl<T: Timer> Transport for HttpUser<T> {
     async fn attempt(&self, request: Request<'_>) -> Attempt {
         let variant = request.variant;
         let trace = Arc::new(ConnectTrace::default());
+        let authorization = request.authorization.clone();
+        let veil = Veil::new(&self.scenario.hidden, authorization.as_ref());
         let mut progress = Progress::default();
         // Building the request is our own work: it is lag, not service.
         let built = self.build(request, &trace);
         let sent = self.timer.now();
         let result = match built {
-            Ok(request) => trace.follow(self.exchange(variant, request, &mut progress)).await,
+            Ok(request) => trace.follow(self.exchange((variant, request), veil, &mut progress)).await,
             Err(error) => Err(error),
         };
         let done = self.timer.now();
         let answer = result.unwrap_or_else(|error| {
             let breakage = Breakage { written: self.was_written(&trace, &error), status: progress.status };
             let mut answer = broken::answer(&error, breakage);
-            answer.correlation_id = classify::correlation_id(&progress.headers);
+            answer.correlation_id = classify::correlation_id(&progress.headers, veil);
             answer.retry_after = classify::retry_after(&progress.headers);
             answer
         });
@@ -237,8 +240,8 @@ impl<T: Timer> HttpUser<T> {
     /// Sends the request and reads the whole response, noting on `progress` how far it got.
     async fn exchange(
         &self,
-        variant: usize,
-        request: reqwest::Request,
+        (variant, request): (usize, reqwest::Request),
+        veil: Veil<'_>,
         progress: &mut Progress,
     ) -> Result<Answer, reqwest::Error> {
         let mut response = self.client.execute(request).await?;
@@ -253,7 +256,7 @@ impl<T: Timer> HttpUser<T> {
         }
         progress.headers = std::mem::take(response.headers_mut());
         let body = read_body(&mut response).await?;
-        Ok(classify::answer(outcome, Reply { status, headers: &progress.headers, body: &body }, rules))
+        Ok(classify::answer(outcome, Reply { status, headers: &progress.headers, body: &body, veil }, rules))
     }
 }
 

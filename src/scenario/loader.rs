@@ -214,6 +214,7 @@ fn read(document: &Document<'_>, tree: &DeTable<'_>, overrides: &Overrides) -> O
         outcomes,
         thresholds,
         source: source::redacted(tree, overrides),
+        hidden: document.hidden(),
     };
     care::check_budget(&root, &scenario);
     Some(scenario)

@@ -1,11 +1,14 @@
 //! What is made of bodies and headers, also of those that nobody would send.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::json;
 
 use super::*;
-use crate::scenario::Holds;
+use crate::http::veil::LENGTH;
+use crate::scenario::{Hidden, Holds};
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
     let pair =
@@ -15,11 +18,17 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
 
 fn said(status: u16, body: &Value, headers: &HeaderMap) -> Answer {
     let body = body.to_string();
-    answer(Outcome::Rejected, Reply { status, headers, body: body.as_bytes() }, &[])
+    answer(Outcome::Rejected, Reply { status, headers, body: body.as_bytes(), veil: veil() }, &[])
 }
 
 fn code_of_problem_with(body: &Value) -> String {
     said(400, body, &headers(&[("content-type", "application/problem+json; charset=utf-8")])).code
+}
+
+/// One that hides nothing.
+fn veil() -> Veil<'static> {
+    static NOTHING: LazyLock<Hidden> = LazyLock::new(Hidden::default);
+    Veil::new(&NOTHING, None)
 }
 
 fn rule(name: &str) -> Rule {
@@ -92,7 +101,8 @@ fn the_first_rule_that_an_answer_meets_names_it() {
     ];
     let none = HeaderMap::new();
     let named = |status, body: &str| {
-        let answer = answer(Outcome::Rejected, Reply { status, headers: &none, body: body.as_bytes() }, &rules);
+        let answer =
+            answer(Outcome::Rejected, Reply { status, headers: &none, body: body.as_bytes(), veil: veil() }, &rules);
         (answer.code, answer.outcome)
     };
     assert_eq!(named(400, r#"{"errors":[{"fieldName":"type"}]}"#), ("missing-type".to_owned(), Outcome::Rejected));
@@ -105,7 +115,7 @@ fn the_first_rule_that_an_answer_meets_names_it() {
 fn a_rule_makes_a_failure_of_a_success_and_a_success_of_a_failure() {
     let none = HeaderMap::new();
     let told = |outcome, status, body: &'static [u8], rules: &[Rule]| {
-        let answer = answer(outcome, Reply { status, headers: &none, body }, rules);
+        let answer = answer(outcome, Reply { status, headers: &none, body, veil: veil() }, rules);
         (answer.outcome, answer.status, answer.code)
     };
     let error = [Rule { text: Some("\"ok\":false".to_owned()), class: Some(Class::Rejected), ..rule("not-ok") }];
@@ -160,7 +170,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 fn is_short(text: &str) -> bool {
-    text.chars().count() <= MESSAGE_LENGTH && !text.chars().any(char::is_control)
+    text.chars().count() <= LENGTH && !text.chars().any(char::is_control)
 }
 
 proptest! {
@@ -191,7 +201,7 @@ proptest! {
         let half = &json.as_bytes()[..cut.index(json.len() + 1)];
         for body in [json.as_bytes(), half, &bytes] {
             for outcome in Outcome::ALL {
-                let told = answer(outcome, Reply { status, headers: &headers, body }, &rules);
+                let told = answer(outcome, Reply { status, headers: &headers, body, veil: veil() }, &rules);
                 prop_assert!(is_short(&told.code), "{told:?}");
                 for text in [&told.message, &told.correlation_id, &told.field, &told.limit].into_iter().flatten() {
                     prop_assert!(is_short(text), "{told:?}");

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use url::Url;
 
 use super::address::{Place, need_permission, url};
+use super::environment::Text;
 use super::tree::{Field, Table, hint};
 use crate::scenario::{Auth, CLIENT_ID, CLIENT_SECRET, Endpoint, OauthClient, Secret, TokenPool};
 
@@ -83,7 +84,7 @@ fn bearer(table: &Table<'_>) -> Option<(Auth, TokenPool)> {
 }
 
 fn token(field: &Field<'_>) -> Option<Secret> {
-    let text = field.text()?;
+    let text = field.secret()?;
     if text.value.is_empty() || !text.value.bytes().all(|byte| byte.is_ascii_graphic()) {
         field.mistake("is empty or has blanks or special characters; write the token alone, without \"Bearer\"");
         return None;
@@ -115,14 +116,15 @@ fn client_credentials(table: &Table<'_>, place: Option<&Place>, is_allowed: bool
 /// The client that stands in the table itself; the simulator's own where it has none.
 fn one_client(table: &Table<'_>, place: Option<&Place>) -> Option<OauthClient> {
     let of_simulator = place.is_some_and(Place::is_simulator);
-    let text = |key, default: &str, hint| match table.field(key) {
+    let text = |key, default: &str, hint, read: fn(&Field<'_>) -> Option<Text>| match table.field(key) {
         None if of_simulator => Some(default.to_owned()),
         // Without a target nobody knows whether it is needed, and that mistake has been noted.
         None if place.is_none() => None,
-        _ => table.required(key, hint)?.text().map(|text| text.value),
+        _ => read(&table.required(key, hint)?).map(|text| text.value),
     };
-    let id = text("client_id", CLIENT_ID, "write client_id = \"${CLIENT_ID}\"");
-    let secret = text("client_secret", CLIENT_SECRET, "write client_secret = \"${CLIENT_SECRET}\"");
+    let id = text("client_id", CLIENT_ID, "write client_id = \"${CLIENT_ID}\"", |field| field.text());
+    let secret =
+        text("client_secret", CLIENT_SECRET, "write client_secret = \"${CLIENT_SECRET}\"", |field| field.secret());
     Some(OauthClient { id: id?, secret: Secret::new(secret?), place: PAIR.to_owned() })
 }
 
@@ -139,13 +141,15 @@ fn several_clients(table: &Table<'_>, field: &Field<'_>, place: Option<&Place>) 
     let of_simulator = place.is_some_and(Place::is_simulator);
     let client = |item: &Field<'_>| {
         let client = item.table(&["id", "secret"])?;
-        let text = |key, hint| client.required(key, hint)?.text().map(|text| text.value);
-        let id = text("id", "write id = \"${CLIENT_ID}\"");
+        let id = client.required("id", "write id = \"${CLIENT_ID}\"").and_then(|field| field.text());
         let secret = match client.field("secret") {
             None if of_simulator => Some(CLIENT_SECRET.to_owned()),
-            _ => text("secret", "write secret = \"${CLIENT_SECRET}\""),
+            _ => {
+                let field = client.required("secret", "write secret = \"${CLIENT_SECRET}\"");
+                field.and_then(|field| field.secret()).map(|text| text.value)
+            }
         };
-        Some(OauthClient { id: id?, secret: Secret::new(secret?), place: format!("`{}`", item.name) })
+        Some(OauthClient { id: id?.value, secret: Secret::new(secret?), place: format!("`{}`", item.name) })
     };
     let clients: Vec<_> = items.iter().map(client).collect();
     let clients = clients.into_iter().collect::<Option<Vec<_>>>()?;

@@ -191,7 +191,7 @@ fn proxy(field: &Field<'_>, is_allowed: bool) -> Option<Proxy> {
         let table = field.table(&["url", "user", "password"])?;
         let user = table.required("user", "write user = \"${PROXY_USER}\"").and_then(|field| field.text());
         let password =
-            table.required("password", "write password = \"${PROXY_PASSWORD}\"").and_then(|field| field.text());
+            table.required("password", "write password = \"${PROXY_PASSWORD}\"").and_then(|field| field.secret());
         let place = table.required("url", "write where the proxy is, such as \"http://proxy.example.com:3128\"")?;
         (Some(place), Some((user?.value, Secret::new(password?.value))))
     } else {

@@ -15,8 +15,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::environment::{Text, substitute};
+use crate::scenario::hidden::UNNAMED;
 use crate::scenario::words::NONE;
-use crate::scenario::{Mistake, Span};
+use crate::scenario::{Hidden, Mistake, Span};
 use crate::units::{ParseError, format, parse_duration};
 
 /// Longer durations are typing errors, and sums of them could overflow.
@@ -31,6 +32,8 @@ pub(super) struct Document<'a> {
     /// Lines whose syntax is wrong: what the parser made of them says nothing.
     broken: BTreeSet<usize>,
     mistakes: RefCell<Vec<Mistake>>,
+    /// What no output may show, each with what stands for it.
+    hidden: RefCell<Vec<(String, String)>>,
 }
 
 impl<'a> Document<'a> {
@@ -41,8 +44,8 @@ impl<'a> Document<'a> {
         environment: &'a dyn Fn(&str) -> Option<String>,
         errors: &[toml::de::Error],
     ) -> Self {
-        let mut document =
-            Self { path, text, environment, broken: BTreeSet::new(), mistakes: RefCell::new(Vec::new()) };
+        let (mistakes, hidden) = (RefCell::default(), RefCell::default());
+        let mut document = Self { path, text, environment, broken: BTreeSet::new(), mistakes, hidden };
         let mut broken = BTreeSet::new();
         for error in errors {
             let at = error.span().map_or(text.len(), |span| span.start);
@@ -66,6 +69,18 @@ impl<'a> Document<'a> {
         if !self.broken.contains(&line) {
             self.note(Mistake { path: self.path.to_owned(), line, column, text });
         }
+    }
+
+    /// The value of an environment variable, which no output may show from now on.
+    fn variable(&self, name: &str) -> Option<String> {
+        let value = (self.environment)(name)?;
+        self.hidden.borrow_mut().push((value.clone(), format!("${{{name}}}")));
+        Some(value)
+    }
+
+    /// What no output may show, of all that has been read.
+    pub(super) fn hidden(&self) -> Hidden {
+        Hidden::new(self.hidden.borrow().iter().cloned())
     }
 
     /// Notes a mistake that may lie in another file.
@@ -238,7 +253,7 @@ impl<'a> Field<'a> {
 
     /// A text that stands for the field's value, with `${NAME}` substituted.
     pub(super) fn substituted(&self, text: &str) -> Option<Text> {
-        substitute(text, self.document.environment)
+        substitute(text, &|name| self.document.variable(name))
             .map_err(|errors| {
                 for error in &errors {
                     self.mistake_in_line(line_of(text, &error.to_find()), error);
@@ -247,9 +262,23 @@ impl<'a> Field<'a> {
             .ok()
     }
 
-    /// A name: one or more of `A-Z a-z 0-9 . _ -`.
+    /// A text that no output may show.
+    pub(super) fn secret(&self) -> Option<Text> {
+        let text = self.text()?;
+        self.document.hidden.borrow_mut().push((text.value.clone(), UNNAMED.to_owned()));
+        Some(text)
+    }
+
+    /// A name: one or more of `A-Z a-z 0-9 . _ -`. It is shown, so nothing in it may come from the environment.
     pub(super) fn name(&self) -> Option<String> {
         let text = self.text()?;
+        if text.substituted {
+            self.mistake(format_args!(
+                "is `{}`; names are shown in files and messages, so write it without the environment",
+                text.shown
+            ));
+            return None;
+        }
         if is_name(&text.value) {
             return Some(text.value);
         }

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use super::body::{self, Body};
 use super::environment::Text;
 use super::rows::Tables;
+use super::source::is_secret;
 use super::tree::{Field, Table, hint, line_of};
 use super::trial::Trial;
 use crate::scenario::template::{Place, Template, TemplateError, is_header_value, known_names};
@@ -204,7 +205,7 @@ fn header(name: &str, field: &Field<'_>, trial: &Trial<'_>) -> Option<(Text, Pai
         field.mistake(reason);
         return None;
     }
-    let text = field.text()?;
+    let text = if is_secret(name) { field.secret()? } else { field.text()? };
     if !is_header_value(&text.value) {
         field.mistake("holds a line break or another character that is not visible ASCII; write one line of ASCII");
         return None;
