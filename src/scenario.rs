@@ -56,7 +56,7 @@ pub use simulator::{
 };
 pub use snapshot::{Earlier, Snapshot, SnapshotRequests};
 pub use transport::{
-    Authority, ClientCertificate, Compression, ConnectionOptions, HttpVersion, Proxy, TlsOptions, Verification,
+    Authority, ClientCertificate, Compression, ConnectionOptions, HttpVersion, Peer, Proxy, TlsOptions, Verification,
 };
 pub use variant::{RenderError, Rendered, Variant};
 

@@ -279,6 +279,22 @@ fn a_server_without_http_2_is_told_of_before_the_run() {
 }
 
 #[test]
+fn a_server_without_http_2_and_without_tls_is_told_of_before_the_run() {
+    let port = free_port();
+    let server = format!("server {{ listen 127.0.0.1:{port}; location / {{ return 202; }} }}\n");
+    let nginx = Nginx::start(&server, &[port]);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let hangs_up = silent.local_addr().unwrap();
+    // Its thread ends with the test's process.
+    thread::spawn(move || silent.incoming().for_each(drop));
+    for address in [format!("127.0.0.1:{port}"), hangs_up.to_string()] {
+        let said = refused(&scenario(&format!("http://{address}"), "http = \"2\"", ""));
+        assert!(said.contains("(http2.not_spoken)") && said.contains("write http = \"1.1\""), "{said}");
+    }
+    assert!(nginx.log(1).iter().all(|line| !line.request().starts_with("PATCH")), "nothing was sent");
+}
+
+#[test]
 fn requests_without_tls_go_by_way_of_a_proxy() {
     let [target, proxy] = [free_port(), free_port()];
     let servers = format!(
@@ -396,6 +412,45 @@ fn a_name_is_what_the_scenario_says_for_requests_and_logins() {
     assert_eq!(curl(&place.write("check.toml", &scenario)), "202");
     assert_eq!(log.iter().filter(|line| line.request().starts_with("POST /oauth/token")).count(), 1, "{log:?}");
     assert_eq!(log.iter().filter(|line| line.authorization() == "Bearer t1").count(), ATTEMPTS, "{log:?}");
+}
+
+#[test]
+fn a_login_that_finds_no_trusted_server_says_why_and_what_to_do() {
+    let (authority, ports) = (authority(), [free_port(), free_port()]);
+    let plain = format!("server {{ listen 127.0.0.1:{}; location / {{ return 202; }} }}\n", ports[1]);
+    let _nginx = Nginx::start(&(tls_server(&authority, "server", ports[0], "") + &plain), &ports);
+    let auth = |host: &str| {
+        format!(
+            "[target.auth]\nkind = \"client-credentials\"\nclient_id = \"id\"\nclient_secret = \"secret\"\n\
+             login_url = \"https://{host}:{}/oauth/token\"\n",
+            ports[0]
+        )
+    };
+    for (connection, host, code, remedy) in [
+        (String::new(), "localhost", "tls.unknown_issuer", "`target.connection.tls.ca_file`"),
+        (trusting(&authority), "127.0.0.1", "tls.wrong_name", "`target.auth.login_url`"),
+    ] {
+        let lines = format!("{connection}\n{}", auth(host));
+        let said = refused(&scenario(&format!("http://127.0.0.1:{}", ports[1]), &lines, ""));
+        assert!(said.contains("the login at https://") && said.contains(&format!("({code})")), "{said}");
+        assert!(said.contains(remedy), "{said}");
+    }
+}
+
+#[test]
+fn a_source_address_of_another_family_than_the_other_end_is_told_of_before_the_run() {
+    let port = free_port();
+    let server = format!("server {{ listen 127.0.0.1:{port}; location / {{ return 202; }} }}");
+    let nginx = Nginx::start(&server, &[port]);
+    let resolve = format!("resolve = {{ \"api.example.test\" = \"127.0.0.1:{port}\" }}\n");
+    for (host, connection) in [("127.0.0.1", ""), ("api.example.test", resolve.as_str())] {
+        for addresses in ["\"::1\"", "\"127.0.0.1\", \"::1\""] {
+            let connection = format!("{connection}source_addresses = [{addresses}]");
+            let said = refused(&scenario(&format!("http://{host}:{port}"), &connection, ""));
+            assert!(said.contains("from ::1, which is IPv6") && said.contains("source_addresses"), "{said}");
+        }
+    }
+    assert!(nginx.log(0).is_empty(), "nothing was sent");
 }
 
 #[test]

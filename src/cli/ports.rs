@@ -5,11 +5,9 @@
 
 use std::time::Duration;
 
-use url::Host;
-
 use crate::judge::Demand;
 use crate::measure::Totals;
-use crate::scenario::{Connections, Endpoint, Load, Scenario, Schedule};
+use crate::scenario::{Connections, Endpoint, Load, Scenario, Schedule, Target};
 use crate::units::format::{count, duration};
 
 /// For so long Linux keeps the port of a connection that we closed first: its `TCP_TIMEWAIT_LEN`.
@@ -28,7 +26,7 @@ pub(super) struct Ports {
     kept_for: Duration,
 }
 
-/// Where the target is, as far as ports go.
+/// Where connections are opened to, as far as ports go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     ThisMachine,
@@ -36,10 +34,10 @@ enum Place {
 }
 
 impl Ports {
-    /// What this machine has for the scenario's target; `None` where the system does not tell.
+    /// What this machine has for connections to the scenario's target, or to its proxy; `None` where the system does not tell.
     pub(super) fn of(scenario: &Scenario) -> Option<Self> {
         let setting = |name: &str| std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).ok();
-        let place = place(&scenario.target.endpoint);
+        let place = place(&scenario.target);
         let ports = Self::read(&setting("ip_local_port_range")?, &setting("tcp_tw_reuse")?, place)?;
         // Each source address has ports of its own.
         let sources = scenario.target.connection.source_addresses.len().max(1);
@@ -118,17 +116,13 @@ impl Ports {
     }
 }
 
-fn place(endpoint: &Endpoint) -> Place {
-    let is_loopback = match endpoint {
+/// Where connections are opened to: a proxy may be on this machine and the target elsewhere, or the other way round.
+fn place(target: &Target) -> Place {
+    let is_this_machine = match &target.endpoint {
         Endpoint::Simulator(_) => true,
-        Endpoint::Url(url) => match url.host() {
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            Some(Host::Domain(name)) => name == "localhost",
-            None => false,
-        },
+        Endpoint::Url(url) => target.connection.peer(url).is_this_machine(),
     };
-    if is_loopback { Place::ThisMachine } else { Place::Elsewhere }
+    if is_this_machine { Place::ThisMachine } else { Place::Elsewhere }
 }
 
 #[cfg(test)]
@@ -137,7 +131,7 @@ mod tests {
 
     use super::*;
     use crate::pace::{Stage, Stages, Window};
-    use crate::scenario::{Closed, Span};
+    use crate::scenario::{Closed, Overrides, Span};
 
     const USUAL: &str = "32768\t60999\n";
 
@@ -174,6 +168,32 @@ mod tests {
         assert_eq!([kept("0\n", Place::ThisMachine), kept("0\n", Place::Elsewhere)], [60, 60]);
         assert_eq!([kept("1\n", Place::ThisMachine), kept("1\n", Place::Elsewhere)], [1, 1]);
         assert_eq!([kept("2\n", Place::ThisMachine), kept("2\n", Place::Elsewhere)], [1, 60]);
+    }
+
+    #[test]
+    fn what_counts_is_the_address_that_connections_are_opened_to() {
+        let place_of = |url: &str, connection: &str| {
+            let text = format!(
+                "name = \"ports\"\n[target]\nbase_url = \"{url}\"\npermission = \"the test's\"\n[target.connection]\n\
+                 {connection}\n[[variant]]\nname = \"v\"\npath = \"/x\"\nexpect = [202]\n[load]\n\
+                 stages = [{{ for = \"1s\", users = 1 }}]"
+            );
+            let path = std::path::Path::new("ports.toml");
+            place(&Scenario::parse(path, text.as_bytes(), &|_| None, &Overrides::default()).unwrap().target)
+        };
+        for (url, connection, expected) in [
+            ("http://127.0.0.2", "", Place::ThisMachine),
+            ("http://[::1]", "", Place::ThisMachine),
+            ("http://localhost", "", Place::ThisMachine),
+            ("http://192.0.2.1", "", Place::Elsewhere),
+            ("http://api.example", "", Place::Elsewhere),
+            ("http://api.example", "resolve = { \"api.example\" = \"127.0.0.1:80\" }", Place::ThisMachine),
+            ("http://localhost", "resolve = { localhost = \"192.0.2.1:80\" }", Place::Elsewhere),
+            ("http://api.example", "proxy = \"http://127.0.0.1:3128\"", Place::ThisMachine),
+            ("http://127.0.0.1", "proxy = \"http://proxy.example:3128\"", Place::Elsewhere),
+        ] {
+            assert_eq!(place_of(url, connection), expected, "{url} {connection}");
+        }
     }
 
     #[test]

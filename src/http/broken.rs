@@ -17,6 +17,11 @@ pub(super) struct Breakage {
     pub(super) status: Option<u16>,
 }
 
+/// A server answered the first words of HTTP/2 with others, or not at all.
+#[derive(Debug, thiserror::Error)]
+#[error("the server does not speak HTTP/2 without TLS")]
+pub(super) struct NoHttp2;
+
 /// The answer for an attempt that the transport ended with `error`.
 ///
 /// Codes of attempts that broke before they were written to a connection start with `not_sent`: the server cannot have seen
@@ -50,6 +55,9 @@ fn kind_of_cause(cause: &(dyn StdError + 'static)) -> Option<Cow<'static, str>> 
     }
     if let Some(error) = cause.downcast_ref::<rustls::Error>() {
         return Some(kind_of_tls(error).into());
+    }
+    if cause.is::<NoHttp2>() {
+        return Some("http2.not_spoken".into());
     }
     if let Some(error) = cause.downcast_ref::<h2::Error>() {
         // An error that comes from below has its own cause.

@@ -7,8 +7,9 @@ use reqwest::{Client, Url};
 use serde::Deserialize;
 
 use super::client::{ClientError, client_builder, read_body};
+use super::remedy::{self, Patience, Reason};
 use super::{broken, classify, tls};
-use crate::scenario::{ConnectionOptions, HttpVersion, OauthClient, Secret};
+use crate::scenario::{ConnectionOptions, Hidden, HttpVersion, OauthClient, Secret};
 use crate::units::{Duration, format};
 
 /// The time after which a login is given up. Not the target's: a login is no attempt, and often another server's.
@@ -47,12 +48,14 @@ impl Token {
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
     /// No answer.
-    #[error("the login at {url} broke: {why}; check the address and that the server is up")]
+    #[error("the login at {url} broke: {why}; {remedy}")]
     Unreachable {
         /// Where we asked.
         url: String,
         /// What the transport said.
         why: String,
+        /// What to do.
+        remedy: String,
     },
     /// The client is unknown or its secret is wrong.
     #[error("the login was refused with status {status}: {description}; check {place}")]
@@ -96,7 +99,8 @@ pub struct Login {
     url: Url,
     basic: HeaderValue,
     /// What no message may hold, though a server may quote it: the secret, and the secret as it is sent.
-    hidden: [String; 2],
+    hidden: Hidden,
+    patience: Patience,
     /// The fields of the scenario that hold the client's id and secret.
     place: String,
 }
@@ -158,8 +162,9 @@ impl Login {
         let credentials = STANDARD.encode(format!("{}:{}", of.id, of.secret.reveal()));
         let mut basic = HeaderValue::from_str(&format!("Basic {credentials}")).expect("base64 is visible ASCII");
         basic.set_sensitive(true);
-        let hidden = [of.secret.reveal().to_owned(), credentials];
-        Ok(Self { client, url, basic, hidden, place: of.place.clone() })
+        let hidden = Hidden::of([of.secret.reveal().to_owned(), credentials]);
+        let patience = Patience { whole: TIMEOUT, connect: connection.connect_timeout };
+        Ok(Self { client, url, basic, hidden, patience, place: of.place.clone() })
     }
 
     /// Asks for one token.
@@ -167,9 +172,9 @@ impl Login {
     /// # Errors
     /// When there is no answer, the client is refused or throttled, or the answer holds no token.
     pub async fn token(&self) -> Result<Token, LoginError> {
-        let unreachable = |error: reqwest::Error| LoginError::Unreachable {
-            url: self.url.to_string(),
-            why: broken::innermost(&error).to_string(),
+        let unreachable = |error: reqwest::Error| {
+            let Reason { why, remedy } = remedy::reason(&error, self.patience, "target.auth.login_url");
+            LoginError::Unreachable { url: self.url.to_string(), why, remedy }
         };
         let mut response = self
             .client
@@ -197,7 +202,7 @@ impl Login {
         let said = [&denied.description, &denied.error_description, &denied.error];
         let said = said.into_iter().find(|text| !text.is_empty()).map_or("no description", String::as_str);
         let is_throttled = status == 429 || said.to_lowercase().starts_with("rate limit exceeded");
-        let shown = self.hidden.iter().fold(said.to_owned(), |text, hidden| hide(&text, hidden));
+        let shown = self.hidden.hide(said);
         let description: String = shown.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect();
         match status {
             _ if is_throttled => LoginError::Throttled { status, description, retry_after },
@@ -205,11 +210,6 @@ impl Login {
             _ => LoginError::Malformed { status },
         }
     }
-}
-
-/// The text without a secret that the server quoted. A very short one is in many texts by chance.
-fn hide(text: &str, secret: &str) -> String {
-    if secret.len() < 4 { text.to_owned() } else { text.replace(secret, "***") }
 }
 
 #[cfg(test)]

@@ -2,23 +2,33 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use hyper::rt::{Read, ReadBuf};
+use hyper::rt::{Read, ReadBuf, Write};
 use hyper_util::client::legacy::connect::Connection;
 use reqwest::Url;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::broken::NoHttp2;
 use super::client::{ClientError, client_builder};
-use super::{broken, remedy, tls};
-use crate::scenario::{ConnectionOptions, HttpVersion, Target};
-use crate::units::{Duration, format};
+use super::remedy::{self, Patience, Reason};
+use super::{broken, tls};
+use crate::scenario::{ConnectionOptions, HttpVersion, Peer, Target};
+use crate::units::Duration;
+
+/// The field of the scenario that holds the target's address.
+const ADDRESS: &str = "target.base_url";
+
+/// The first words of a client of HTTP/2, and settings that change none.
+///
+/// Source: RFC 9113, sections 3.4 and 6.5.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// A server that wants a certificate from us says so after its part of the handshake: for so long it is waited for, or for
 /// as long as it took to open the connection.
@@ -35,7 +45,7 @@ pub enum ProbeError {
         /// What the transport said.
         why: String,
         /// What to do.
-        remedy: &'static str,
+        remedy: String,
     },
     /// No client could be made.
     #[error(transparent)]
@@ -51,10 +61,9 @@ pub async fn probe(target: &Target, base: &Url) -> Result<(), ProbeError> {
     let options = &target.connection;
     let by_way = options.proxy.as_ref().map(|proxy| format!(" by way of {}", proxy.url.authority()));
     let place = format!("{}{}", base.authority(), by_way.unwrap_or_default());
-    let unreachable = |why, code: &str| ProbeError::Unreachable { place: place.clone(), why, remedy: remedy::of(code) };
-    for address in &options.source_addresses {
-        UdpSocket::bind((*address, 0))
-            .map_err(|error| unreachable(format!("no socket at {address}: {error}"), "source_address"))?;
+    let unreachable = |Reason { why, remedy }| ProbeError::Unreachable { place: place.clone(), why, remedy };
+    if let Some(why) = useless_source(options, base).await {
+        return Err(unreachable(Reason { why, remedy: remedy::of("source_address", ADDRESS) }));
     }
     let reached = Arc::new(AtomicBool::new(false));
     let layer = ProbeLayer { expected: Expected::of(options, base), reached: reached.clone() };
@@ -68,16 +77,31 @@ pub async fn probe(target: &Target, base: &Url) -> Result<(), ProbeError> {
     if reached.load(Ordering::Relaxed) {
         return Ok(());
     }
-    let code = broken::kind(&error);
-    let why = match &*code {
-        "timeout" => format!("no answer within {}", format::duration(target.timeout)),
-        "connect_timeout" => {
-            format!("no connection within {}", format::duration(options.connect_timeout.unwrap_or(target.timeout)))
-        }
-        code if code.contains('.') => format!("{} ({code})", broken::innermost(&error)),
-        _ => broken::innermost(&error).to_string(),
+    let patience = Patience { whole: target.timeout, connect: options.connect_timeout };
+    Err(unreachable(remedy::reason(&error, patience, ADDRESS)))
+}
+
+/// What keeps a source address from being used: it is not this machine's, or the other end has no address of its family, in
+/// which case some transports would quietly take another.
+async fn useless_source(options: &ConnectionOptions, base: &Url) -> Option<String> {
+    let addresses = &options.source_addresses;
+    let refused = |address: &IpAddr| {
+        let error = UdpSocket::bind((*address, 0)).err()?;
+        Some(format!("no socket at {address}: {error}"))
     };
-    Err(unreachable(why, &code))
+    if let Some(why) = addresses.iter().find_map(refused) {
+        return Some(why);
+    }
+    let peers: Vec<IpAddr> = match options.peer(base) {
+        _ if addresses.is_empty() => return None,
+        Peer::Address(address) => vec![address],
+        // A name that nobody knows is found when the connection is opened, and told of as for any other.
+        Peer::Name(name) => tokio::net::lookup_host((name, 0)).await.ok()?.map(|address| address.ip()).collect(),
+    };
+    let is_useless = |address: &&IpAddr| peers.iter().all(|peer| peer.is_ipv4() != address.is_ipv4());
+    let address = addresses.iter().find(is_useless)?;
+    let [own, other] = if address.is_ipv4() { ["IPv4", "IPv6"] } else { ["IPv6", "IPv4"] };
+    Some(format!("no connection can be opened from {address}, which is {own}, because the other end has {other} alone"))
 }
 
 /// What a connection must show.
@@ -85,6 +109,8 @@ pub async fn probe(target: &Target, base: &Url) -> Result<(), ProbeError> {
 enum Expected {
     /// That it is there.
     Plain,
+    /// That the server speaks HTTP/2 without having been asked whether it does.
+    Http2,
     /// That its handshake is over.
     Tls,
     /// That HTTP/2 was agreed on in its handshake.
@@ -96,7 +122,8 @@ impl Expected {
         match (base.scheme(), options.http) {
             ("https", HttpVersion::Http1) => Self::Tls,
             ("https", HttpVersion::Http2) => Self::Http2OverTls,
-            _ => Self::Plain,
+            (_, HttpVersion::Http2) => Self::Http2,
+            (_, HttpVersion::Http1) => Self::Plain,
         }
     }
 }
@@ -128,7 +155,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 impl<S, R> Service<R> for ProbeConnector<S>
 where
     S: Service<R, Error = BoxError>,
-    S::Response: Connection + Read + Unpin + Send + 'static,
+    S::Response: Connection + Read + Write + Unpin + Send + 'static,
     S::Future: Send + 'static,
 {
     type Response = S::Response;
@@ -145,11 +172,13 @@ where
         Box::pin(async move {
             let began = Instant::now();
             let connection = connecting.await?;
-            if expected == Expected::Http2OverTls && !connection.connected().is_negotiated_h2() {
-                return Err(rustls::Error::NoApplicationProtocol.into());
-            }
-            if expected != Expected::Plain {
-                listen(connection, began.elapsed().max(PATIENCE)).await?;
+            match expected {
+                Expected::Plain => {}
+                Expected::Http2 => greet(connection).await?,
+                Expected::Http2OverTls if !connection.connected().is_negotiated_h2() => {
+                    return Err(rustls::Error::NoApplicationProtocol.into());
+                }
+                Expected::Http2OverTls | Expected::Tls => listen(connection, began.elapsed().max(PATIENCE)).await?,
             }
             reached.store(true, Ordering::Relaxed);
             Err("the connection is as it should be, and no request is to be sent".into())
@@ -163,4 +192,27 @@ async fn listen(mut connection: impl Read + Unpin, patience: Duration) -> io::Re
     let mut buffer = ReadBuf::new(&mut bytes);
     let read = poll_fn(|context| Pin::new(&mut connection).poll_read(context, buffer.unfilled()));
     tokio::time::timeout(patience, read).await.unwrap_or(Ok(()))
+}
+
+/// Says the first words of HTTP/2 and waits for the server's own, which are a frame of settings. Whoever speaks another
+/// language says something else, or hangs up.
+async fn greet(mut connection: impl Read + Write + Unpin) -> Result<(), BoxError> {
+    let mut unsent = PREFACE;
+    while !unsent.is_empty() {
+        let written = poll_fn(|context| Pin::new(&mut connection).poll_write(context, unsent)).await?;
+        unsent =
+            unsent.get(written..).filter(|_| written > 0).ok_or(io::ErrorKind::WriteZero).map_err(io::Error::from)?;
+    }
+    poll_fn(|context| Pin::new(&mut connection).poll_flush(context)).await?;
+    let mut head = [0; 9];
+    let mut buffer = ReadBuf::new(&mut head);
+    while buffer.filled().len() < 9 {
+        let before = buffer.filled().len();
+        let read = poll_fn(|context| Pin::new(&mut connection).poll_read(context, buffer.unfilled())).await;
+        if read.is_err() || buffer.filled().len() == before {
+            return Err(NoHttp2.into());
+        }
+    }
+    // Length (3 bytes), type, flags, and the number of the stream, which is 0 for the connection as a whole.
+    if matches!(buffer.filled(), [_, _, _, 4, _, 0, 0, 0, 0]) { Ok(()) } else { Err(NoHttp2.into()) }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
-use url::Url;
+use url::{Host, Url};
 
 use super::Secret;
 use crate::units::format::{count, exact_duration};
@@ -111,6 +111,26 @@ impl Proxy {
     }
 }
 
+/// The other end of a connection, as far as it is known without asking anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer<'a> {
+    /// An address.
+    Address(IpAddr),
+    /// A name that is looked up.
+    Name(&'a str),
+}
+
+impl Peer<'_> {
+    /// Whether it is this machine.
+    #[must_use]
+    pub fn is_this_machine(self) -> bool {
+        match self {
+            Self::Address(address) => address.is_loopback(),
+            Self::Name(name) => name == "localhost",
+        }
+    }
+}
+
 /// Whether answers may be compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compression {
@@ -126,6 +146,22 @@ impl ConnectionOptions {
     #[must_use]
     pub fn address_of(&self, name: &str) -> Option<SocketAddr> {
         self.resolve.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, address)| *address)
+    }
+
+    /// Where connections for this URL are opened to: to the proxy, where there is one.
+    #[must_use]
+    pub fn peer<'a>(&'a self, url: &'a Url) -> Peer<'a> {
+        let url = self.proxy.as_ref().map_or(url, |proxy| &proxy.url);
+        match url.host() {
+            Some(Host::Ipv4(address)) => Peer::Address(address.into()),
+            Some(Host::Ipv6(address)) => Peer::Address(address.into()),
+            Some(Host::Domain(name)) => match self.address_of(name) {
+                Some(address) => Peer::Address(address.ip()),
+                None => Peer::Name(name),
+            },
+            // `http` and `https` always have one.
+            None => Peer::Name(""),
+        }
     }
 
     /// What is not as usual, in one line; `None` where all is.
