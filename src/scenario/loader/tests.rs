@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::scenario::{
-    Auth, Caution, Connections, Limit, LimitKey, QuotaUse, Rendered, Role, Schedule, Simulator, Span, curl, population,
+    Auth, Caution, Connections, Endpoint, Ends, Limit, LimitKey, QuotaUse, Rendered, Role, Schedule, Simulator, Span,
+    curl, population,
 };
 use crate::units::Rate;
 
@@ -296,10 +297,18 @@ fn the_scenarios_that_come_along_are_right_and_keep_their_promises() {
         let path = format!("scenarios/{name}.toml");
         Scenario::load(Path::new(&path), &|_| None, &Overrides::default()).unwrap().plan()
     };
+    // One of them is for an organisation of the reader's own.
+    let participants = tempfile::NamedTempFile::new().unwrap();
+    fs::write(participants.path(), "conversation_id,participant_id\nc-1,p-1\nc-1,p-2\nc-2,p-3\n").unwrap();
+    let of_reader = |name: &str| match name {
+        "GENESYS_REGION" => Some("mypurecloud.de".to_owned()),
+        "GENESYS_PARTICIPANTS" => Some(participants.path().display().to_string()),
+        _ => name.starts_with("GENESYS_").then(|| format!("the value of {name}")),
+    };
     for entry in fs::read_dir("scenarios").unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "toml") {
-            let scenario = Scenario::load(&path, &|_| None, &Overrides::default()).unwrap();
+            let scenario = Scenario::load(&path, &of_reader, &Overrides::default()).unwrap();
             // Some of the payloads that are compared go to the participant itself, which is what they are warned of.
             let may_warn = path.file_stem().is_some_and(|name| name == "payload-variants");
             let surprises = scenario
@@ -309,6 +318,12 @@ fn the_scenarios_that_come_along_are_right_and_keep_their_promises() {
             assert_eq!(surprises.collect::<Vec<_>>(), [], "{}", path.display());
         }
     }
+    let own = Scenario::load(Path::new("scenarios/genesys-cloud.toml"), &of_reader, &Overrides::default()).unwrap();
+    let Endpoint::Url(url) = &own.target.endpoint else { panic!("it is for a server") };
+    assert_eq!(url.as_str(), "https://api.mypurecloud.de/");
+    let budget = own.plan().budget.unwrap();
+    assert_eq!((budget.requests, budget.ends_the_run), (3_000, Ends::No));
+    assert!(own.retry.is_none() && own.snapshot.is_some() && own.care.window.is_some());
     let quickstart = plan("quickstart");
     assert_eq!((quickstart.users, quickstart.length, quickstart.tokens), (50, seconds(20), 10));
     assert!(quickstart.quotas[0].share.unwrap() < 1.0);
@@ -317,6 +332,41 @@ fn the_scenarios_that_come_along_are_right_and_keep_their_promises() {
     let [quota] = crowd.quotas.as_slice() else { panic!("{:?}", crowd.quotas) };
     assert_eq!(quota.admitted, Some(1_200));
     assert!((1.49..1.52).contains(&quota.share.unwrap()));
+}
+
+/// The tables of a scenario that comes along, each with its heading, and what stands before them.
+fn tables(name: &str) -> Vec<String> {
+    let text = fs::read_to_string(format!("scenarios/{name}.toml")).unwrap();
+    let mut tables = vec![String::new()];
+    for line in text.lines() {
+        if line.starts_with('[') {
+            tables.push(String::new());
+        }
+        let table = tables.last_mut().unwrap();
+        table.push_str(line);
+        table.push('\n');
+    }
+    tables
+}
+
+#[test]
+fn the_payloads_can_be_sent_to_an_organisation_as_their_file_says() {
+    let exchanged = ["target", "target.auth", "data.participants", "limit", "stop", "read", "snapshot"];
+    let is_exchanged = |table: &&String| exchanged.iter().any(|name| table.starts_with(&format!("[{name}]")));
+    let (payloads, own) = (tables("payload-variants"), tables("genesys-cloud"));
+    let kept = payloads.iter().filter(|table| !is_exchanged(table));
+    let scenario: String = kept.chain(own.iter().filter(is_exchanged)).map(String::as_str).collect();
+    let participants = tempfile::NamedTempFile::new().unwrap();
+    fs::write(participants.path(), "conversation_id,participant_id,role,type\nc-1,p-1,customer,contact\n").unwrap();
+    let environment = |name: &str| match name {
+        "GENESYS_REGION" => Some("mypurecloud.de".to_owned()),
+        "GENESYS_PARTICIPANTS" => Some(participants.path().display().to_string()),
+        _ => Some(format!("the value of {name}")),
+    };
+    let path = Path::new("scenarios/own.toml");
+    let scenario = Scenario::parse(path, scenario.as_bytes(), &environment, &Overrides::default()).unwrap();
+    assert!(matches!(scenario.target.endpoint, Endpoint::Url(_)) && scenario.snapshot.is_some());
+    assert!(scenario.variants.len() > 12);
 }
 
 #[test]
