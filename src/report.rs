@@ -4,7 +4,10 @@
 //! computes no figure of its own: rates come from [`results`](crate::results), quantiles from
 //! [`measure`](crate::measure), and the text of every number from [`units::format`](crate::units::format).
 
+mod answers;
+mod failures;
 mod restoration;
+mod retries;
 mod set;
 mod table;
 mod text;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use patchload::measure::{Failure, Logins, Retries, Run, State, Totals, Warning};
+use patchload::measure::{Counts, Failure, FailureKey, Logins, Outcome, Retries, Run, State, Totals, Warning};
 use patchload::report;
 
 mod synthetic;
@@ -87,14 +87,71 @@ fn a_run_with_retries_says_what_they_cost_and_which_fields_were_refused() {
     assert_golden("report-retries.txt", &text(&run));
 }
 
+/// Fourteen payloads of which three are accepted, one has bad luck, and the others are refused for reasons of their own.
+fn payloads() -> Run {
+    let names = [
+        "documented",
+        "documented-calls",
+        "a-flat",
+        "a-wrapped",
+        "c-no-content-type",
+        "e-put",
+        "e-custom-attributes",
+        "e-nested",
+        "e-extra-key",
+        "e-quota",
+        "e-nothing-changes",
+    ];
+    let refusals: [&[(Outcome, u16, &str, Option<&str>)]; 11] = [
+        &[],
+        &[(Outcome::Failed, 503, "service.unavailable", None), (Outcome::Broken, 0, "timeout", None)],
+        &[],
+        &[(Outcome::Rejected, 404, "not.found", None)],
+        &[(Outcome::Rejected, 415, "unsupported.media.type", None)],
+        &[(Outcome::Rejected, 405, "method.not.allowed", None)],
+        &[(Outcome::Rejected, 400, "conversation.error.participant.attribute.null", Some("attributes"))],
+        &[(Outcome::Rejected, 400, "invalid.value", Some("attributes.customer"))],
+        &[],
+        &[(Outcome::Throttled, 429, "too.many.requests.retry.after", None)],
+        &[(Outcome::Unexpected, 200, "", None)],
+    ];
+    let mut run = synthetic::run(&[]);
+    run.header.variants = names.map(str::to_owned).to_vec();
+    run.totals = Totals { elapsed_s: 10.0, main_s: 10.0, ..Totals::new(names.len()) };
+    for (variant, (kinds, totals)) in refusals.iter().zip(&mut run.totals.variants).enumerate() {
+        let failed = match kinds.len() {
+            0 => 0,
+            1 => 640,
+            _ => 20,
+        };
+        let mut counts = Counts { due: 640, started: 640, finished: 640, failed, ..Counts::default() };
+        counts.outcomes[Outcome::Accepted.index()] = 640 - failed;
+        for (outcome, status, code, field) in *kinds {
+            let count = failed / kinds.len() as u64;
+            counts.outcomes[outcome.index()] = count;
+            let status = Some(*status).filter(|status| *status > 0);
+            let key = FailureKey { variant, outcome: *outcome, status, code: (*code).to_owned() };
+            let correlation_ids = vec![format!("2f6e0000-0000-4000-8000-{variant:012}")];
+            let failure = Failure { count, field: field.map(str::to_owned), correlation_ids, ..Failure::default() };
+            run.totals.failures.count(key, failure);
+        }
+        totals.counts = counts;
+        totals.blocks.add_second(&counts);
+        run.totals.blocks.add_second(&counts);
+    }
+    run
+}
+
 #[test]
-fn every_line_fits_a_hundred_columns_but_for_ids_and_paths() {
-    let text = text(&synthetic::run(&seconds(11, 400, 2)));
-    for line in text
-        .lines()
-        .filter(|line| !line.starts_with("reports ") && !line.ends_with("correlation id") && !line.contains("2f6e0000"))
-    {
+fn of_several_payloads_a_reader_sees_at_a_glance_which_work_and_why_the_others_do_not() {
+    assert_golden("report-payloads.txt", &text(&payloads()));
+}
+
+#[test]
+fn every_line_fits_a_hundred_columns_but_for_paths() {
+    let texts = [text(&synthetic::run(&seconds(11, 400, 2))), text(&payloads())];
+    for line in texts.iter().flat_map(|text| text.lines()).filter(|line| !line.starts_with("reports ")) {
         assert!(line.chars().count() <= 100, "{line}");
     }
-    assert!(text.is_ascii(), "readable anywhere: {text}");
+    assert!(texts.iter().all(|text| text.is_ascii()), "readable anywhere: {texts:?}");
 }

@@ -4,24 +4,27 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use hdrhistogram::Histogram;
-
-use super::table::Side::{Left, Right};
-use super::table::Table;
 use serde_json::Value;
 
+use super::answers::answers;
+use super::failures::failures;
+use super::retries::retries;
+use super::table::Side::{Left, Right};
+use super::table::Table;
+
 use crate::judge::{Judgement, Standing, Verdict};
-use crate::measure::{Clock, Outcome, Run, State, VariantTotals, quantile};
-use crate::results::{self, ALL, Efficiency, Estimate, FILES, Rates};
+use crate::measure::{Clock, Counts, Outcome, Run, State, VariantTotals, quantile};
+use crate::results::{ALL, Estimate, FILES, Rates};
 use crate::units::format::{count, micros, per_second, percent, seconds, utc};
 
 /// Where lines of prose are wrapped.
 const WIDTH: usize = 96;
 
-/// How many rows the table of failures has at most.
-const FAILURE_ROWS: usize = 20;
+/// No line of a table is longer, as far as names and numbers are of a usual length.
+pub(super) const MOST_COLUMNS: usize = 100;
 
-/// How many characters of a text from the server are shown.
-const SERVER_TEXT: usize = 40;
+/// How many characters of a text from the scenario or the target are shown where there is no closer bound.
+const USUAL_TEXT: usize = 40;
 
 /// What stands where a figure is not known.
 pub(super) const UNKNOWN: &str = "-";
@@ -39,9 +42,10 @@ pub fn text(run: &Run, judgement: Option<&Judgement>, folder: &Path) -> String {
         text.push_str(&judged(judgement));
     }
     let rates = format!("{}{}", rates(run, &parts), retries(run));
-    for section in [rates, latencies(&parts, &all), failures(run, &all), files(folder)] {
+    let sections = [rates, answers(run), latencies(&parts, &all), failures(run, &all), files(folder)];
+    for section in sections.iter().filter(|section| !section.is_empty()) {
         text.push('\n');
-        text.push_str(&section);
+        text.push_str(section);
     }
     text
 }
@@ -142,13 +146,17 @@ fn target(run: &Run) -> String {
 }
 
 fn rates(run: &Run, parts: &[Part<'_>]) -> String {
+    // Where nothing was unsent or throttled, a column of zeros would only push the others apart.
+    let of_any = |figure: fn(&Counts) -> u64| parts.iter().any(|part| figure(&part.totals.counts) > 0);
+    let [has_unsent, has_throttled] = [of_any(|counts| counts.unsent), of_any(throttled)];
+    let if_any = |any: bool, text: &str| if any { text.to_owned() } else { String::new() };
     let mut table = Table::new([
         ("variant", Left),
         ("operations", Right),
-        ("unsent", Right),
+        (&if_any(has_unsent, "unsent"), Right),
         ("attempts", Right),
         ("accepted", Right),
-        ("throttled", Right),
+        (&if_any(has_throttled, "throttled"), Right),
         ("failure rate (95 %)", Right),
         ("achieved", Right),
     ]);
@@ -157,10 +165,10 @@ fn rates(run: &Run, parts: &[Part<'_>]) -> String {
         table.row([
             part.name.to_owned(),
             count(counts.operations()),
-            count(counts.unsent),
+            if_any(has_unsent, &count(counts.unsent)),
             count(counts.attempts()),
             count(counts.outcome(Outcome::Accepted)),
-            count(counts.outcome(Outcome::Throttled)),
+            if_any(has_throttled, &count(throttled(counts))),
             estimate(rates.failure),
             rates.achieved_per_s.map_or_else(|| UNKNOWN.to_owned(), per_second),
         ]);
@@ -173,46 +181,8 @@ fn rates(run: &Run, parts: &[Part<'_>]) -> String {
     text
 }
 
-/// What retries cost and what they brought; nothing where the scenario has none.
-fn retries(run: &Run) -> String {
-    if !results::retries(&run.header) {
-        return String::new();
-    }
-    let (totals, retries) = (&run.totals, &run.totals.retries);
-    let Efficiency { attempts_per_operation, goodput_per_s, obeyed } = Efficiency::of(totals);
-    let known = |text: Option<String>| text.unwrap_or_else(|| UNKNOWN.to_owned());
-    let cost = format!(
-        "{} attempts per operation ({} retries); goodput {}; {} accepted only by retry",
-        known(attempts_per_operation.map(|attempts| format!("{attempts:.2}"))),
-        count(retries.attempts),
-        known(goodput_per_s.map(per_second)),
-        count(retries.accepted),
-    );
-    let reasons = [
-        (retries.given_up_max, "by `max`"),
-        (retries.given_up_longest_wait, "by `longest_wait`"),
-        (retries.given_up_no_room, "for want of room"),
-        (retries.given_up_run_ended, "at the end"),
-    ];
-    let given_up: Vec<_> = reasons
-        .into_iter()
-        .filter(|(operations, _)| *operations > 0)
-        .map(|(operations, why)| format!("{} {why}", count(operations)))
-        .collect();
-    let conduct = format!(
-        "Retry-After obeyed by {} of {}; given up: {}; at most {} parked",
-        known(obeyed.map(percent)),
-        count(retries.asked),
-        if given_up.is_empty() { "none".to_owned() } else { given_up.join(", ") },
-        count(totals.parked_peak),
-    );
-    let mut text = String::new();
-    wrapped(&mut text, "retries", &sentence(&cost));
-    wrapped(&mut text, "", &sentence(&conduct));
-    text.push_str(
-        "Goodput is operations accepted per second, whichever attempt it took.\nParked is what waits for its retry.\n",
-    );
-    text
+fn throttled(counts: &Counts) -> u64 {
+    counts.outcome(Outcome::Throttled)
 }
 
 fn latencies(parts: &[Part<'_>], all: &VariantTotals) -> String {
@@ -244,72 +214,45 @@ fn latencies(parts: &[Part<'_>], all: &VariantTotals) -> String {
     text
 }
 
-fn failures(run: &Run, all: &VariantTotals) -> String {
-    if run.totals.failures.iter().next().is_none() {
-        let attempts = all.counts.attempts();
-        return match (attempts, all.counts.started) {
-            (0, 0) => "No attempt was made.\n".to_owned(),
-            (0, started) => format!("{} operations had started, and none was finished.\n", count(started)),
-            _ => format!("Every attempt was accepted, {} in all.\n", count(attempts)),
-        };
-    }
-    let rates = Rates::of_variants(&run.totals);
-    let several = run.header.variants.len() > 1;
-    let has_field = run.totals.failures.iter().any(|(_, failure)| failure.field.is_some());
-    let mut table = Table::new([
-        (if several { "variant" } else { "" }, Left),
-        ("outcome", Left),
-        ("status", Right),
-        ("code", Left),
-        (if has_field { "field" } else { "" }, Left),
-        ("count", Right),
-        ("share (95 %)", Right),
-        ("correlation id", Left),
-    ]);
-    let mut rows: Vec<_> = run.totals.failures.iter().collect();
-    // A stable sort: rows of one count stay in the order of variant, outcome, status and code.
-    rows.sort_by_key(|(_, failure)| std::cmp::Reverse(failure.count));
-    for (key, failure) in rows.iter().take(FAILURE_ROWS) {
-        let attempts = run.totals.variants[key.variant].counts.attempts();
-        table.row([
-            if several { run.header.variants[key.variant].clone() } else { String::new() },
-            key.outcome.to_string(),
-            key.status.map_or_else(|| UNKNOWN.to_owned(), |status| status.to_string()),
-            if key.code.is_empty() { UNKNOWN.to_owned() } else { plain(&key.code) },
-            failure.field.as_deref().map_or_else(|| if has_field { UNKNOWN.to_owned() } else { String::new() }, plain),
-            count(failure.count),
-            estimate(rates[key.variant].share(failure.count, attempts)),
-            failure.correlation_ids.first().map_or_else(|| UNKNOWN.to_owned(), |id| plain(id)),
-        ]);
-    }
-    let mut text = table.lines();
-    if rows.len() > FAILURE_ROWS {
-        let _ = writeln!(text, "failures.csv lists {} more.", rows.len() - FAILURE_ROWS);
-    }
-    let of = if several { "the variant's attempts" } else { "all attempts" };
-    let _ = writeln!(text, "What was not accepted. Shares are of {of}; a correlation id is one example's.");
-    text
-}
-
 fn files(folder: &Path) -> String {
     format!("reports  {}\n         {}\n", folder.display(), FILES.join(" "))
 }
 
 /// `2.75% (1.98% to 3.81%)`.
-fn estimate(estimate: Option<Estimate>) -> String {
+pub(super) fn estimate(estimate: Option<Estimate>) -> String {
     estimate.map_or_else(
         || UNKNOWN.to_owned(),
         |e| format!("{} ({} to {})", percent(e.share), percent(e.interval.low), percent(e.interval.high)),
     )
 }
 
-/// Text from elsewhere, shortened, and without anything that a terminal would obey.
-fn plain(text: &str) -> String {
+/// Text from elsewhere, at most so many characters of it, and without anything that a terminal would obey.
+pub(super) fn clipped(text: &str, most: usize) -> String {
     let safe = |c: char| if c.is_control() { '?' } else { c };
-    if text.chars().count() <= SERVER_TEXT {
+    if text.chars().count() <= most {
         return text.chars().map(safe).collect();
     }
-    text.chars().take(SERVER_TEXT - 1).map(safe).chain(['…']).collect()
+    text.chars().take(most.saturating_sub(1)).map(safe).chain(['…']).collect()
+}
+
+/// Parts in as few lines of at most so many characters as they take in this order, each with what joins it to the one before;
+/// what is longer than a line is cut short.
+pub(super) fn packed(parts: impl IntoIterator<Item = (&'static str, String)>, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for (joint, part) in parts {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + joint.len() + part.chars().count() <= most => {
+                line.push_str(joint);
+                line.push_str(&clipped(&part, most));
+            }
+            _ => lines.push(clipped(&part, most)),
+        }
+    }
+    lines
+}
+
+fn plain(text: &str) -> String {
+    clipped(text, USUAL_TEXT)
 }
 
 pub(super) fn plural(n: usize, noun: &str) -> String {
@@ -317,7 +260,7 @@ pub(super) fn plural(n: usize, noun: &str) -> String {
 }
 
 /// Words as a sentence: a capital in front and a full stop behind.
-fn sentence(words: &str) -> String {
+pub(super) fn sentence(words: &str) -> String {
     let mut rest = words.chars();
     let first = rest.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", rest.as_str())
@@ -381,7 +324,7 @@ suspect  The simulator's busiest thread was busy 97.0% of the time, so latencies
     #[test]
     fn no_text_of_a_server_can_command_the_terminal() {
         assert_eq!(plain("a\u{1b}[31mred\n"), "a?[31mred?");
-        assert_eq!(plain(&"x".repeat(41)).chars().count(), SERVER_TEXT);
+        assert_eq!(plain(&"x".repeat(41)).chars().count(), USUAL_TEXT);
     }
 
     #[test]

@@ -12,6 +12,15 @@ pub struct Estimate {
     pub interval: ShareInterval,
 }
 
+impl Estimate {
+    /// The estimate of what is left of the whole: of what was accepted where this is of what was not.
+    #[must_use]
+    pub fn complement(self) -> Self {
+        let ShareInterval { low, high } = self.interval;
+        Self { share: 1.0 - self.share, interval: ShareInterval { low: 1.0 - high, high: 1.0 - low } }
+    }
+}
+
 /// The rates of one variant, or of all together.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rates {
