@@ -37,14 +37,14 @@ use url::Url;
 
 pub use care::{AllowedHours, Care, Outside, StopRules, Unauthorized};
 pub use caution::Caution;
-pub use curl::curl;
+pub use curl::{curl, curl_read, curl_restore};
 pub use data::{Data, Pick, Rows};
 pub use hidden::Hidden;
 pub use loader::File;
 pub use mistake::{LoadError, Mistake};
 pub use operation::{Operation, TokenPool};
 pub use overrides::Overrides;
-pub use plan::{BudgetPlan, Ends, Plan};
+pub use plan::{BudgetPlan, Ends, MidRunLogins, Plan, RetryPlan};
 pub use population::{Course, Life, Participant, Role, population};
 pub use quota_use::QuotaUse;
 pub use read::{Read, ReadError, attributes_in};

@@ -1,30 +1,54 @@
-//! A variant's first request as a curl command, for people who want to try it by hand.
+//! First requests as curl commands, for people who want to try it by hand.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
+use serde_json::json;
+
 use super::loader::is_secret;
-use super::{Auth, Compression, Endpoint, HttpVersion, Operation, Scenario, Verification};
+use super::variant::{RenderError, Rendered};
+use super::{Auth, Compression, Earlier, Endpoint, HttpVersion, Operation, Scenario, Verification};
 
 /// The first request of the variant with this index, as a curl command for a POSIX shell.
 ///
-/// Secrets and what came from the environment, apart from the address of the target, are not in it: `$TOKEN` stands for the token, `$SIMULATOR` for the address
-/// that `patchload sim` prints, `***` for headers whose name looks secret, `$PROXY_CREDENTIALS` for user and password of a proxy, and `${NAME}` stays as it is in the scenario.
+/// Secrets and what came from the environment, apart from the address of the target, are not in it: `$TOKEN` stands for the
+/// token, `$SIMULATOR` for the address that `patchload sim` prints, `***` for headers whose name looks secret,
+/// `$PROXY_CREDENTIALS` for user and password of a proxy, and `${NAME}` stays as it is in the scenario.
 ///
 /// # Panics
 /// When there is no such variant.
 #[must_use]
 pub fn curl(scenario: &Scenario, variant: usize) -> String {
     let shape = &scenario.variants[variant];
-    let request = match shape.render_shown(scenario, &scenario.first_operation(variant)) {
+    command(scenario, &shape.method, shape.render_shown(scenario, &scenario.first_operation(variant)))
+}
+
+/// The request that reads the attributes of the first data row, as [`curl`] shows those of variants; `None` without `[read]`.
+#[must_use]
+pub fn curl_read(scenario: &Scenario) -> Option<String> {
+    Some(command(scenario, "GET", scenario.read.as_ref()?.request_shown(scenario, 0)))
+}
+
+/// The request that puts the attributes of the first data row back, as [`curl`] shows those of variants; `None` where none
+/// are put back. `KEY` and `EARLIER` stand for what is read before a run.
+#[must_use]
+pub fn curl_restore(scenario: &Scenario) -> Option<String> {
+    let snapshot = scenario.snapshot.as_ref()?;
+    let example = json!({"KEY": "EARLIER"});
+    let earlier = Earlier { attributes: &example, changed: &example };
+    Some(command(scenario, &snapshot.method, snapshot.request_shown(scenario, 0, &earlier)))
+}
+
+fn command(scenario: &Scenario, method: &str, request: Result<Rendered<'_>, RenderError>) -> String {
+    let request = match request {
         Ok(request) => request,
-        Err(error) => return format!("# the first request cannot be shown: {error}"),
+        Err(error) => return format!("# the request cannot be shown: {error}"),
     };
     let url = match &scenario.target.endpoint {
         Endpoint::Simulator(_) => format!("\"$SIMULATOR\"{}", quote(&request.path)),
         Endpoint::Url(url) => quote(&format!("{}{}", url.as_str().trim_end_matches('/'), request.path)),
     };
-    let mut lines = vec![format!("curl -X {} {url}", shape.method)];
+    let mut lines = vec![format!("curl -X {method} {url}")];
     if !matches!(scenario.target.auth, Auth::None) {
         lines.push("-H \"Authorization: Bearer $TOKEN\"".to_owned());
     }

@@ -29,8 +29,11 @@ pub struct Plan {
     pub tokens: usize,
     /// What we impose on ourselves.
     pub limit: Option<Limit>,
-    /// The most requests that limit and iterations let through in the schedule; `None` where nothing bounds them.
+    /// The most requests that limit and iterations let through in the schedule, every retry included; `None` where nothing
+    /// bounds them.
     pub most_requests: Option<u64>,
+    /// What is tried again; `None` where nothing is.
+    pub retries: Option<RetryPlan>,
     /// What `limit.budget` means for the run; `None` without one.
     pub budget: Option<BudgetPlan>,
     /// When the run may send; `None` for always.
@@ -41,15 +44,51 @@ pub struct Plan {
     pub quotas: Vec<QuotaUse>,
 }
 
+/// What retries may add to a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPlan {
+    /// Retries of an operation, at most.
+    pub max: u32,
+    /// The operations that schedule and data bound a run to; `None` where nothing but a limit does.
+    pub operations: Option<u64>,
+}
+
+impl fmt::Display for RetryPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let attempts = u64::from(self.max) + 1;
+        write!(f, "up to {} for each operation", format::count(self.max.into()))?;
+        match self.operations {
+            Some(operations) => write!(
+                f,
+                "; {} operations are at worst {} attempts, as far as a limit lets them",
+                format::count(operations),
+                format::count(operations.saturating_mul(attempts)),
+            ),
+            None => write!(f, ", so at worst {} attempts instead of one", format::count(attempts)),
+        }
+    }
+}
+
 /// What a budget means for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetPlan {
     /// Requests in all.
     pub requests: u64,
-    /// What it leaves for attempts: all but logins, snapshot and restore.
+    /// What it leaves for attempts: all but logins before the start, snapshot and restore.
     pub attempts: u64,
+    /// Whether logins in mid-run are to come out of that, too.
+    pub logins: MidRunLogins,
     /// Whether it ends the run before its schedule.
     pub ends_the_run: Ends,
+}
+
+/// Whether a run may log in while it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MidRunLogins {
+    /// Its tokens are given, or it needs none.
+    None,
+    /// As often as tokens end or are refused.
+    Some,
 }
 
 /// Whether a budget ends a run before its schedule.
@@ -64,20 +103,23 @@ pub enum Ends {
 }
 
 impl BudgetPlan {
-    fn new(requests: u64, attempts: u64, most_requests: Option<u64>) -> Self {
-        let ends_the_run = match most_requests {
-            None => Ends::Maybe,
-            Some(most) if most > attempts => Ends::Yes,
-            Some(_) => Ends::No,
+    /// Of a plan with at most `most` requests, of which only the `first` attempts are certain to be wanted.
+    fn new((requests, attempts): (u64, u64), logins: MidRunLogins, (first, most): (Option<u64>, Option<u64>)) -> Self {
+        let exceeds = |bound: Option<u64>| bound.is_some_and(|requests| requests > attempts);
+        let ends_the_run = match most {
+            _ if exceeds(first) => Ends::Yes,
+            Some(most) if most <= attempts => Ends::No,
+            _ => Ends::Maybe,
         };
-        Self { requests, attempts, ends_the_run }
+        Self { requests, attempts, logins, ends_the_run }
     }
 }
 
 impl fmt::Display for BudgetPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [requests, attempts] = [self.requests, self.attempts].map(format::count);
-        write!(f, "{requests} requests, {attempts} of them for attempts")?;
+        let logins = if self.logins == MidRunLogins::Some { " and logins in mid-run" } else { "" };
+        write!(f, "{requests} requests, {attempts} of them for attempts{logins}")?;
         match self.ends_the_run {
             Ends::No => Ok(()),
             Ends::Yes => f.write_str("; it ends the run before its schedule"),
@@ -100,7 +142,16 @@ impl Scenario {
             Schedule::Users(closed) => closed.iterations.map(|each| each.saturating_mul(u64::from(users))),
             Schedule::Arrivals(open) => Some(open.arrivals.count()),
         };
-        let most_requests = by_limit.into_iter().chain(by_schedule).chain(self.most_operations()).min();
+        let operations = by_schedule.into_iter().chain(self.most_operations()).min();
+        let attempts_each = self.retry.as_ref().map_or(1, |retry| u64::from(retry.max) + 1);
+        let at_worst = operations.map(|operations| operations.saturating_mul(attempts_each));
+        let most_requests = by_limit.into_iter().chain(at_worst).min();
+        let first_attempts = by_limit.into_iter().chain(operations).min();
+        let logins = match self.target.auth {
+            Auth::ClientCredentials { .. } => MidRunLogins::Some,
+            Auth::None | Auth::Bearer { .. } => MidRunLogins::None,
+        };
+        let budget = self.care.budget.zip(self.attempts_in_budget());
         Plan {
             target: match &self.target.endpoint {
                 Endpoint::Simulator(_) => "the embedded simulator".to_owned(),
@@ -118,11 +169,8 @@ impl Scenario {
             tokens: if matches!(self.target.auth, Auth::None) { 0 } else { tokens },
             limit: self.limit,
             most_requests,
-            budget: self
-                .care
-                .budget
-                .zip(self.attempts_in_budget())
-                .map(|(requests, attempts)| BudgetPlan::new(requests, attempts, most_requests)),
+            retries: self.retry.as_ref().map(|retry| RetryPlan { max: retry.max, operations }),
+            budget: budget.map(|budget| BudgetPlan::new(budget, logins, (first_attempts, most_requests))),
             window: self.care.window,
             snapshot: self.snapshot_requests().map(|requests| (requests.writes, requests.all())),
             quotas: self.quota_uses(&Demand { users_of_each: &users_of_each, most_requests, permits }),
@@ -177,6 +225,9 @@ impl fmt::Display for Plan {
         match self.most_requests {
             Some(requests) => write!(f, "requests     at most {}", format::count(requests))?,
             None => write!(f, "requests     as many as the target answers")?,
+        }
+        if let Some(retries) = &self.retries {
+            write!(f, "\nretries      {retries}")?;
         }
         if let Some(budget) = &self.budget {
             write!(f, "\nbudget       {budget}")?;

@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub holds_all: bool,
     /// The request; its body has the two columns [`ATTRIBUTES`] and [`CHANGED`] after those of the data.
     pub(super) restore: Request,
+    /// The same with nothing in it that came from the environment.
+    pub(super) shown: Request,
 }
 
 /// The attributes of a row as they were, for a request that puts them back.
@@ -93,20 +95,40 @@ impl Snapshot {
     /// # Errors
     /// When a template fails on the row.
     pub fn request(&self, scenario: &Scenario, row: usize, earlier: &Earlier<'_>) -> Result<Rendered<'_>, RenderError> {
-        let data = scenario.data.first().map(|data| &data.rows);
-        let rows = with_marks(data, row);
-        let operation = of_row(row);
-        let usual = Values::new(data, scenario.seed, &operation);
-        let first = of_row(0);
-        let marked = Values::new(Some(&rows), scenario.seed, &first);
-        let headers = self.restore.headers.iter().map(|(name, value)| Ok((name.as_str(), value.render(&usual)?)));
-        let body = |template: &Template| Ok(Bytes::from(put_in(&template.render(&marked)?, earlier)));
-        Ok(Rendered {
-            path: self.restore.path.render(&usual)?,
-            headers: headers.collect::<Result<_, RenderError>>()?,
-            body: self.restore.body.as_ref().map(body).transpose()?,
-        })
+        render(&self.restore, scenario, row, earlier)
     }
+
+    /// The same request with nothing in it that came from the environment.
+    pub(super) fn request_shown(
+        &self,
+        scenario: &Scenario,
+        row: usize,
+        earlier: &Earlier<'_>,
+    ) -> Result<Rendered<'_>, RenderError> {
+        render(&self.shown, scenario, row, earlier)
+    }
+}
+
+/// A request that puts the attributes of a data row back.
+fn render<'a>(
+    restore: &'a Request,
+    scenario: &Scenario,
+    row: usize,
+    earlier: &Earlier<'_>,
+) -> Result<Rendered<'a>, RenderError> {
+    let data = scenario.data.first().map(|data| &data.rows);
+    let rows = with_marks(data, row);
+    let operation = of_row(row);
+    let usual = Values::new(data, scenario.seed, &operation);
+    let first = of_row(0);
+    let marked = Values::new(Some(&rows), scenario.seed, &first);
+    let headers = restore.headers.iter().map(|(name, value)| Ok((name.as_str(), value.render(&usual)?)));
+    let body = |template: &Template| Ok(Bytes::from(put_in(&template.render(&marked)?, earlier)));
+    Ok(Rendered {
+        path: restore.path.render(&usual)?,
+        headers: headers.collect::<Result<_, RenderError>>()?,
+        body: restore.body.as_ref().map(body).transpose()?,
+    })
 }
 
 /// One row of the data with two more columns.

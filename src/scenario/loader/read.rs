@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::rows::Columns;
 use super::tree::{Field, Table};
 use super::trial::Trial;
-use super::variants::{compile, headers, request};
+use super::variants::{Pair, compile, headers, request};
 use crate::scenario::read::check_query;
 use crate::scenario::snapshot::{ATTRIBUTES, CHANGED, holds_all, is_marked, with_marks};
 use crate::scenario::template::{Place, Template};
@@ -99,22 +99,25 @@ fn restore_of(
     let path = match field("path") {
         Some(field) => {
             let text = field.text()?;
-            let path = compile(&field, &text, Place::Path, &trial)?.sent;
-            trial.path(&field, &path, &text)?;
+            let path = compile(&field, &text, Place::Path, &trial)?;
+            trial.path(&field, &path.sent, &text)?;
             path
         }
-        None => variants?.first()?.sent.path.clone(),
+        None => {
+            let first = variants?.first()?;
+            Pair { sent: first.sent.path.clone(), shown: first.shown.as_ref().map(|shown| shown.path.clone()) }
+        }
     };
-    let mut sent_headers = Vec::new();
+    let mut all_headers = Vec::new();
     let mut has_type = false;
     if let Some(field) = field("headers") {
         let (pairs, content_type) = headers(&field, &trial)?;
         has_type = content_type.is_some();
-        sent_headers = pairs.into_iter().map(|(name, pair)| (name, pair.sent)).collect();
+        all_headers = pairs;
     }
     if !has_type {
         let json = Template::compile("application/json", Place::Header, &[]).ok()?;
-        sent_headers.push(("Content-Type".to_owned(), json));
+        all_headers.push(("Content-Type".to_owned(), Pair { sent: json, shown: None }));
     }
     let rows = match columns {
         Columns::Data(data) => Some(&data.rows),
@@ -127,22 +130,25 @@ fn restore_of(
     let body = match field("body") {
         Some(field) => {
             let text = field.text()?;
-            let body = compile(&field, &text, Place::Json, &marked)?.sent;
-            marked.json_body(&field, &body, &text)?;
-            marked.query(&field, &body, &text, &|body| {
+            let body = compile(&field, &text, Place::Json, &marked)?;
+            marked.json_body(&field, &body.sent, &text)?;
+            marked.query(&field, &body.sent, &text, &|body| {
                 let hint = "has no place for the earlier attributes, or one inside a text; write {{ attributes | json }} \
                             for all of them, or {{ changed | json }} for those that are different, without quotes";
                 if is_marked(body) { Ok(()) } else { Err(hint.to_owned().into()) }
             })?;
             body
         }
-        None => Template::compile(DEFAULT_BODY, Place::Json, marked.columns()).ok()?,
+        None => Pair { sent: Template::compile(DEFAULT_BODY, Place::Json, marked.columns()).ok()?, shown: None },
     };
+    let shown = all_headers.iter().map(|(name, pair)| (name.clone(), pair.shown())).collect();
+    let sent = all_headers.into_iter().map(|(name, pair)| (name, pair.sent)).collect();
     Some(Snapshot {
         most_rows: usize::MAX,
         settle: DEFAULT_SETTLE,
         method: method?.to_owned(),
-        holds_all: marked.first(&body).is_some_and(|body| holds_all(&body)),
-        restore: Request { path, headers: sent_headers, body: Some(body) },
+        holds_all: marked.first(&body.sent).is_some_and(|body| holds_all(&body)),
+        shown: Request { path: path.shown(), headers: shown, body: Some(body.shown()) },
+        restore: Request { path: path.sent, headers: sent, body: Some(body.sent) },
     })
 }

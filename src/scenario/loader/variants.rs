@@ -100,11 +100,11 @@ fn statuses(field: &Field<'_>) -> Option<Vec<u16>> {
 /// A template as it is sent and, where the environment was put in, as it is shown.
 pub(super) struct Pair {
     pub(super) sent: Template,
-    shown: Option<Template>,
+    pub(super) shown: Option<Template>,
 }
 
 impl Pair {
-    fn shown(&self) -> Template {
+    pub(super) fn shown(&self) -> Template {
         self.shown.clone().unwrap_or_else(|| self.sent.clone())
     }
 }
