@@ -46,7 +46,7 @@ use crate::judge::{self, Abort, Evidence, Watch};
 use crate::measure::{Interval, Second, Totals, Warning};
 use crate::scenario::{Load, Scenario};
 use crate::units::Timer;
-use budget::Budget;
+use budget::{Bill, Budget};
 use collector::Collector;
 use log::{Log, Outlet, Part};
 use observed::Observed;
@@ -299,6 +299,7 @@ impl Crew {
                 placement: placement.clone(),
                 index,
                 share: shares.as_ref().map(|shares| shares[index]),
+                bill: Bill::new(tokens.told(), renewals, (index, placement.workers().get())),
                 start,
                 outlet,
                 tokens: tokens.subscribe(),
@@ -345,6 +346,8 @@ struct Bench {
     index: usize,
     /// Its share of the budget, in attempts; `None` for as many as it likes.
     share: Option<u64>,
+    /// Its part in logins that are not in that.
+    bill: Bill,
     start: Instant,
     outlet: Outlet,
     tokens: Subscription,
@@ -359,18 +362,20 @@ impl Bench {
     ) -> Result<(), Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let ended = LocalSet::new().block_on(&runtime, async move {
-            let Self { scenario, placement, index, share, start, outlet, mut tokens, stop } = self;
+            let Self { scenario, placement, index, share, bill, start, outlet, mut tokens, stop } = self;
             let clock = RunClock::new(start);
             let open = open(clock.clone())?;
             let view = Rc::new(TokenView::new(&mut tokens));
             let log = Log::new(scenario.variants.len(), scenario.load.main, outlet);
             let users: Vec<u32> = placement.users_of(&scenario, index).collect();
             let mut worker = Worker::new(scenario, clock.clone(), view.clone(), log, (placement, index));
-            worker.budget = Budget::new(share);
+            let budget = Rc::new(Budget::new(share));
+            worker.budget = budget.clone();
             // Nothing else is to be done here yet, and this sleep is far more punctual than the runtime's.
             thread::sleep(start.saturating_duration_since(Instant::now()));
             let mut following = JoinSet::new();
             following.spawn_local(async move { view.follow(tokens).await });
+            following.spawn_local(async move { bill.pay(&budget).await });
             tokio::select! {
                 () = work(worker, users, open, stop) => Ok(()),
                 Err(error) = clock.drive() => Err(error.into()),

@@ -12,9 +12,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use command::{Place, json, last_line, patchload, text};
-use patchload::scenario::{CLIENT_ID, CLIENT_SECRET, STATIC_TOKEN, Simulator};
+use patchload::scenario::{CLIENT_ID, CLIENT_SECRET, Faults, STATIC_TOKEN, Simulator, Timed};
 use patchload::sim::Server;
-use wire::{plain, start};
+use wire::{plain, share, start};
 
 const LOAD: &str = "[load]\nspread = \"0s\"\nstages = [{ for = \"1m\", users = 5 }]";
 
@@ -49,7 +49,11 @@ fn a_budget_ends_the_run_with_exactly_so_many_requests_logins_included() {
     let json = json(&place.run().join("run.json"));
     assert_eq!((&json["state"], &json["warnings"][0]["kind"]), (&"finished".into(), &"budget_spent".into()));
     let stderr = text(&output.stderr);
-    assert!(stderr.contains("budget       200 requests, 197 of them for attempts; it may end the run"), "{stderr}");
+    assert!(
+        stderr
+            .contains("budget       200 requests, 197 of them for attempts and logins in mid-run; it may end the run"),
+        "{stderr}"
+    );
     assert!(stderr.contains("the budget of 200 requests was used up"), "{stderr}");
 }
 
@@ -62,6 +66,82 @@ fn a_budget_ends_an_open_run_too_and_the_plan_says_so() {
     assert_code(&output, 0);
     assert_eq!(server.truth().patches.received, 150);
     assert!(text(&output.stderr).contains("it ends the run before its schedule"), "{output:?}");
+}
+
+#[test]
+fn logins_that_nobody_foresaw_are_in_the_budget_too() {
+    // The server says that a token lives a day, and each dies after half a second.
+    let early_expiry = Timed { draw: share(1.0), time: Duration::from_millis(500) };
+    let config = Simulator { faults: Faults { early_expiry, ..Faults::default() }, ..plain() };
+    let (place, server) = (Place::new(), start(&config, 1));
+    let address = server.address();
+    let target = format!(
+        "[target]\nbase_url = \"http://{address}\"\n[target.auth]\nkind = \"client-credentials\"\ntokens = 2\n\
+         login_url = \"http://{address}/oauth/token\"\nclient_id = \"{CLIENT_ID}\"\nclient_secret = \"{CLIENT_SECRET}\""
+    );
+    let scenario = place.scenario(&target, &format!("{LOAD}\n[limit]\nrate = \"50/s\"\nbudget = 200"));
+    assert_code(&run(&place, &scenario), 0);
+    let truth = server.truth();
+    assert!(truth.logins.received >= 6, "{truth:?}");
+    // A token that is refused by the last answers may still be renewed.
+    let requests = truth.logins.received + truth.patches.received;
+    assert!((200..=202).contains(&requests), "{requests}: {truth:?}");
+}
+
+#[test]
+fn the_plan_and_the_budget_count_every_retry() {
+    let (place, target) = (Place::new(), "[target]\nsimulator = \"documented\"");
+    let said = |retry: &str, budget: u64| {
+        let load = format!("{LOAD}\niterations = 10\n{retry}\n[limit]\nbudget = {budget}");
+        let output = patchload(&["check", &place.scenario(target, &load)]).output().unwrap();
+        assert_code(&output, 0);
+        text(&output.stdout)
+    };
+    let retry = "[retry]\non = [429]\nmax = 2";
+    // 5 users with 10 operations each, and one login.
+    let plan = said(retry, 151);
+    assert!(plan.contains("requests     at most 150\n"), "{plan}");
+    assert!(
+        plan.contains("retries      up to 2 for each operation; 50 operations are at worst 150 attempts"),
+        "{plan}"
+    );
+    assert!(!plan.contains("the run before its schedule"), "{plan}");
+    assert!(said(retry, 150).contains("; it may end the run before its schedule"));
+    assert!(said(retry, 50).contains("; it ends the run before its schedule"));
+    let plan = said("", 51);
+    assert!(!plan.contains("the run before its schedule") && !plan.contains("retries  "), "{plan}");
+    assert!(said("", 50).contains("; it ends the run before its schedule"));
+}
+
+#[test]
+fn how_attributes_are_read_and_put_back_is_shown_without_secrets() {
+    let place = Place::new();
+    let more = r#"
+        [read]
+        path = "/c?key=${CARE_SECRET}"
+        headers = { x-api-key = "${CARE_SECRET}" }
+        attributes = "$.a"
+        [snapshot]
+        enabled = true
+        [snapshot.restore]
+        method = "PUT"
+        path = "/p/${CARE_SECRET}"
+        headers = { x-api-key = "${CARE_SECRET}", x-why = "restore" }
+        body = '{"attributes": {{ attributes | json }}, "by": "${CARE_SECRET}"}'
+    "#;
+    let scenario = place.scenario("[target]\nbase_url = \"http://127.0.0.1:9\"", &format!("{LOAD}\n{more}"));
+    for arguments in [&["check", &*scenario][..], &["run", &scenario, "--dry-run"]] {
+        let output = patchload(arguments).env("CARE_SECRET", "not-to-be-shown").output().unwrap();
+        assert_code(&output, 0);
+        let stdout = text(&output.stdout);
+        let read = "\n# read: the attributes of the first data row\n\
+                    curl -X GET 'http://127.0.0.1:9/c?key=${CARE_SECRET}' \\\n  -H 'x-api-key: ***'\n";
+        let restore = "curl -X PUT 'http://127.0.0.1:9/p/${CARE_SECRET}' \\\n  -H 'x-api-key: ***' \\\n  \
+                       -H 'x-why: restore' \\\n  -H 'Content-Type: application/json' \\\n  \
+                       --data-raw '{\"attributes\": {\"KEY\":\"EARLIER\"}, \"by\": \"${CARE_SECRET}\"}'\n";
+        assert!(stdout.contains(read) && stdout.contains(restore), "{stdout}");
+        assert!(!stdout.contains("not-to-be-shown") && !text(&output.stderr).contains("not-to-be-shown"), "{output:?}");
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub(super) struct Worker<T: Timer> {
     pub(super) limiters: Vec<Limiter<T>>,
     pub(super) placement: Placement,
     /// The attempts that may still start here.
-    pub(super) budget: Budget,
+    pub(super) budget: Rc<Budget>,
     /// Which worker it is.
     index: usize,
     /// What is due and has no user yet, in the open model.
@@ -65,7 +65,7 @@ impl<T: Timer> Worker<T> {
             log,
             limiters,
             placement,
-            budget: Budget::new(None),
+            budget: Rc::new(Budget::new(None)),
             index,
             backlog: Backlog::default(),
             room: MOST_PARKED,

@@ -143,6 +143,22 @@ fn a_retry_goes_when_the_server_asked_for_it_and_the_response_runs_from_the_firs
 }
 
 #[test]
+fn the_wait_of_a_retry_is_what_the_limit_held_it_back_after_its_pause() {
+    // A permit every 10 s. The first attempt takes one at once, so the second one is due after 2.01 s and goes after 10 s.
+    let limited = format!("{ONCE}[limit]\nrate = \"6/min\"\n[retry]\non = [429]");
+    let measured = run(&limited, |_, attempt| match attempt {
+        0 => throttled(Some(2)),
+        _ => Answer::accepted(202),
+    });
+    assert_eq!(measured.sent, [(0, 0), (0, 10_000)]);
+    let waits = measured.totals.all().distributions.all(Clock::Wait);
+    let longest = measured.longest(Clock::Wait);
+    assert!(waits.len() == 2 && waits.min() < 2 && (7_980..=8_000).contains(&longest), "one each: {longest}");
+    let response = measured.longest(Clock::Response);
+    assert!((10_000..=10_020).contains(&response), "from the first due on: {response}");
+}
+
+#[test]
 fn without_a_retry_after_the_pauses_grow_and_max_ends_them() {
     let backoff = "on = [429]\nmax = 3\nbackoff = { first = \"1s\", jitter = false }";
     let measured = once(backoff, |_, _| throttled(None));
