@@ -19,4 +19,4 @@ pub use interval::{Blocks, Counts, Interval, Of, Recorder, Refusals, VariantInte
 pub use retries::{GivenUp, Retries, Retry};
 pub use run::{Header, Host, Logins, Phase, Run, SCHEMA, Second, State, Totals, VariantTotals, Warning};
 pub use sample::{Answer, Outcome, Sample};
-pub use snapshot::{Kept, NotRestored, Restoration};
+pub use snapshot::{Kept, NotRestored, Restoration, RestoreEnd};

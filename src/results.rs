@@ -41,6 +41,12 @@ pub fn retries(header: &Header) -> bool {
     header.scenario.get("retry").is_some()
 }
 
+/// Whether the run had a simulator of its own, which is gone with it.
+#[must_use]
+pub fn was_simulated(header: &Header) -> bool {
+    header.scenario.get("target").is_some_and(|target| target.get("simulator").is_some())
+}
+
 const RUN: &str = "run.json";
 const LOG: &str = "latency.hlog";
 const TIMELINE: &str = "timeline.csv";

@@ -3,15 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod command;
+mod gate;
 mod wire;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Command, Output, Stdio};
+use std::io::{BufRead, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use command::{Place, json, last_line, patchload, text};
+use command::{PROGRAM, Place, json, last_line, patchload, text};
+use gate::Gate;
 use patchload::scenario::{LogNormal, Participant, STATIC_TOKEN, Simulator, population};
 use patchload::sim::Server;
 use serde_json::{Value, json};
@@ -51,13 +54,17 @@ impl Target {
 
     /// A scenario that writes `ref` of all participants, and whatever else follows.
     fn scenario(&self, place: &Place, body: &str, more: &str) -> String {
+        self.scenario_at(self.server.address(), place, (body, more))
+    }
+
+    /// The same for somebody who stands before the simulator.
+    fn scenario_at(&self, address: SocketAddr, place: &Place, (body, more): (&str, &str)) -> String {
         let rows: Vec<_> = self
             .participants
             .iter()
             .map(|participant| format!("{},{}", participant.conversation_id, participant.participant_id))
             .collect();
         place.write("rows.csv", &format!("conversation_id,participant_id\n{}\n", rows.join("\n")));
-        let address = self.server.address();
         let text = format!(
             r#"
             name = "test"
@@ -106,6 +113,34 @@ fn counts(place: &Place) -> [u64; 4] {
     ["rows", "restored", "as_before", "not_restored"].map(|key| json["snapshot"][key].as_u64().unwrap())
 }
 
+fn interrupt(child: &Child) {
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+}
+
+/// Waits until a process begins to put attributes back; what it said until then.
+fn wait_for_restore(stderr: &mut impl BufRead) -> String {
+    let mut said = String::new();
+    while !said.contains("putting attributes of 8 rows back") {
+        assert!(stderr.read_line(&mut said).unwrap() > 0, "{said}");
+    }
+    said
+}
+
+/// The kinds of the warnings in run.json.
+fn warnings(place: &Place) -> Vec<String> {
+    let json = json(&place.run().join("run.json"));
+    json["warnings"].as_array().unwrap().iter().map(|one| one["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+/// `patchload restore` puts back what a run has left behind, and run.json says so.
+fn assert_restore_mends(place: &Place, target: &Target, before: &[Value]) {
+    assert_code(&patchload(&["restore", place.run().to_str().unwrap()]).output().unwrap(), 0);
+    assert_eq!(target.state(), before);
+    assert_eq!(counts(place)[3], 0);
+    let left: Vec<_> = warnings(place).into_iter().filter(|kind| kind.contains("restore")).collect();
+    assert!(left.is_empty(), "it is mended: {left:?}");
+}
+
 fn assert_code(output: &Output, code: i32) {
     assert_eq!(output.status.code(), Some(code), "{}\n{}", text(&output.stdout), text(&output.stderr));
 }
@@ -130,6 +165,126 @@ fn a_normal_end_leaves_the_attributes_as_they_were() {
     assert_eq!(target.server.truth().patches.received, 8 + attempts + 8);
 }
 
+#[cfg(unix)]
+#[test]
+fn nobody_but_the_owner_may_read_the_attributes_of_customers() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let (place, target) = (Place::new(), Target::new(plain()));
+    let scenario = target.scenario(&place, CHANGES, &load("1s"));
+    assert_code(&run(&scenario, &place).output().unwrap(), 0);
+    assert_code(&patchload(&["restore", place.run().to_str().unwrap()]).output().unwrap(), 0);
+    let mode = |name: &str| fs::metadata(place.run().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("snapshot.jsonl"), 0o600);
+    // What a restore writes beside it names keys and rows, but no value.
+    let json = fs::read_to_string(place.run().join("run.json")).unwrap();
+    assert!(!json.contains("gold"), "{json}");
+}
+
+#[test]
+fn a_target_that_dies_and_comes_back_is_as_it_was() {
+    let (place, target) = (Place::new(), Target::new(plain()));
+    let (before, gate) = (target.state(), Gate::before(target.server.address()));
+    let scenario = target.scenario_at(gate.address(), &place, (CHANGES, &load("1m")));
+    let mut child = run(&scenario, &place).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    wait_until(|| target.server.truth().patches.received > 8 + 10);
+    gate.shut();
+    let mut said = wait_for_restore(&mut stderr);
+    assert_ne!(target.state(), before);
+    // It is still away when attributes are looked at for the first time.
+    thread::sleep(Duration::from_millis(1_500));
+    gate.open();
+    stderr.read_to_string(&mut said).unwrap();
+    assert_code(&child.wait_with_output().unwrap(), 3);
+    assert!(said.lines().last().is_some_and(|line| line.contains("every attempt broke")), "{said}");
+    assert_eq!(target.state(), before);
+    assert_eq!(counts(&place)[3], 0);
+}
+
+#[test]
+fn of_a_target_that_dies_for_good_each_row_is_reported_with_the_remedy() {
+    let (place, target) = (Place::new(), Target::new(plain()));
+    let (before, gate) = (target.state(), Gate::before(target.server.address()));
+    let scenario = target.scenario_at(gate.address(), &place, (CHANGES, &load("1m")));
+    let child = run(&scenario, &place).spawn().unwrap();
+    wait_until(|| target.server.truth().patches.received > 8 + 10);
+    gate.shut();
+    let output = child.wait_with_output().unwrap();
+    assert_code(&output, 3);
+    assert_ne!(target.state(), before);
+    assert_eq!(counts(&place), [8, 0, 0, 8]);
+    assert_eq!(warnings(&place), ["target_died", "not_restored"]);
+    let (stdout, remedy) = (text(&output.stdout), format!("`patchload restore {}` tries again", place.run().display()));
+    assert!(stdout.contains("8 could not be restored") && stdout.contains(&remedy), "{stdout}");
+    assert_eq!(stdout.matches("cannot be read: ").count(), 8, "{stdout}");
+    assert!(text(&output.stderr).contains(&remedy), "{output:?}");
+    gate.open();
+    assert_restore_mends(&place, &target, &before);
+}
+
+#[test]
+fn rows_that_cannot_be_read_at_the_end_are_reported_and_the_others_are_put_back() {
+    let (place, target) = (Place::new(), Target::new(plain()));
+    let (before, gate) = (target.state(), Gate::before(target.server.address()));
+    let scenario = target.scenario_at(gate.address(), &place, (CHANGES, &load("2s")));
+    let child = run(&scenario, &place).spawn().unwrap();
+    wait_until(|| target.server.truth().patches.received > 8 + 10);
+    let gone = &target.participants[0].conversation_id;
+    gate.hide(gone);
+    let output = child.wait_with_output().unwrap();
+    assert_code(&output, 0);
+    assert_eq!(counts(&place), [8, 6, 0, 2]);
+    let failures = &json(&place.run().join("run.json"))["snapshot"]["failures"];
+    for failure in failures.as_array().unwrap() {
+        assert_eq!(failure["reason"], "cannot be read: status 404");
+        assert!(failure["path"].as_str().unwrap().contains(gone), "{failure}");
+    }
+    assert!(last_line(&output).contains("2 rows are not as they were"), "{output:?}");
+    for ((after, before), participant) in target.state().iter().zip(&before).zip(&target.participants) {
+        assert_eq!(after == before, participant.conversation_id != *gone);
+    }
+    gate.open();
+    assert_restore_mends(&place, &target, &before);
+}
+
+#[test]
+fn a_run_folder_that_cannot_be_written_any_more_leaves_the_attributes_as_they_were() {
+    let (place, target) = (Place::new(), Target::new(plain()));
+    let before = target.state();
+    let scenario = target.scenario(&place, CHANGES, &load("1m"));
+    let child = run(&scenario, &place).spawn().unwrap();
+    wait_until(|| target.server.truth().patches.received > 8 + 10);
+    // To a process that writes, a folder that is gone is a disk that takes nothing; it needs no rights to test.
+    let moved = place.run().parent().unwrap().with_file_name("moved");
+    fs::rename(place.run(), moved).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_code(&output, 1);
+    assert!(text(&output.stderr).contains("the run stops"), "{output:?}");
+    assert!(text(&output.stdout).contains("8 rows read before the run: 8 restored"), "{output:?}");
+    assert_eq!(target.state(), before);
+}
+
+#[test]
+fn what_becomes_of_the_attributes_is_told_even_where_the_system_refuses_the_run() {
+    let (place, target) = (Place::new(), Target::new(plain()));
+    let before = target.state();
+    let load = "[load]\nspread = \"0s\"\niterations = 5\nstages = [{ for = \"5s\", users = 64 }]";
+    let scenario = target.scenario(&place, CHANGES, load);
+    // A limit would have one worker alone.
+    let unlimited = fs::read_to_string(&scenario).unwrap().replace("[limit]", "").replace("rate = \"50/s\"", "");
+    fs::write(&scenario, unlimited).unwrap();
+    // Open files for the snapshot, and too few for so many workers.
+    let command = format!("ulimit -n 40; exec {PROGRAM} run {scenario} --workers 32 --out {}", place.results());
+    let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+    assert_code(&output, 1);
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("restore  8 rows read before the run: "), "{stderr}");
+    assert!(last_line(&output).contains("the system refused a worker"), "{stderr}");
+    assert_eq!(target.state(), before);
+    assert_eq!(counts(&place)[3], 0);
+}
+
 #[test]
 fn an_interrupt_leaves_the_attributes_as_they_were() {
     let (place, target) = (Place::new(), Target::new(plain()));
@@ -137,7 +292,7 @@ fn an_interrupt_leaves_the_attributes_as_they_were() {
     let scenario = target.scenario(&place, CHANGES, &load("1m"));
     let child = run(&scenario, &place).spawn().unwrap();
     wait_until(|| target.server.truth().patches.received > 8 + 10);
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    interrupt(&child);
     let output = child.wait_with_output().unwrap();
     assert_code(&output, 105);
     assert_eq!(target.state(), before);
@@ -172,28 +327,39 @@ fn a_key_that_the_run_added_is_reported_as_not_restored() {
 }
 
 #[test]
-fn a_second_interrupt_leaves_at_once_and_names_the_command_that_restores() {
+fn a_second_interrupt_leaves_at_once_and_run_json_says_what_was_left() {
     let (place, target) = (Place::new(), Target::new(plain()));
     let before = target.state();
     let scenario = target.scenario(&place, CHANGES, &load("1m"));
     let mut child = run(&scenario, &place).spawn().unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     wait_until(|| target.server.truth().patches.received > 8 + 10);
-    let interrupt = || Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(interrupt().success());
-    let mut said = String::new();
-    while !said.contains("putting attributes of 8 rows back") {
-        assert!(stderr.read_line(&mut said).unwrap() > 0, "{said}");
-    }
+    interrupt(&child);
+    let mut said = wait_for_restore(&mut stderr);
     // It waits for the target to settle before it writes.
-    assert!(interrupt().success());
+    interrupt(&child);
     stderr.read_to_string(&mut said).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(105), "{said}");
     let folder = place.run();
     assert!(said.contains(&format!("`patchload restore {}`", folder.display())), "{said}");
     assert_ne!(target.state(), before);
-    assert_code(&patchload(&["restore", folder.to_str().unwrap()]).output().unwrap(), 0);
-    assert_eq!(target.state(), before);
+    let document = json(&folder.join("run.json"));
+    assert_eq!((&document["state"], &document["snapshot"]["end"]), (&json!("interrupted"), &json!("left")));
+    assert_eq!(counts(&place), [8, 0, 0, 8]);
+    assert_eq!(document["snapshot"]["failures"][7]["reason"], "not looked at since the run");
+    assert_eq!(warnings(&place), ["interrupted", "restore_left"]);
+    let report = patchload(&["report", folder.to_str().unwrap()]).output().unwrap();
+    assert!(text(&report.stdout).contains("restore  left in the middle; of 8 rows"), "{report:?}");
+
+    // The command of its own can be left, too.
+    let mut command = patchload(&["restore", folder.to_str().unwrap()]);
+    let mut child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    wait_for_restore(&mut stderr);
+    interrupt(&child);
+    assert_code(&child.wait_with_output().unwrap(), 105);
+    assert_eq!((counts(&place), target.state() == before), ([8, 0, 0, 8], false));
+    assert_restore_mends(&place, &target, &before);
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn exit_of(warning: &Warning) -> Exit {
         Warning::TargetDied { .. } | Warning::RetryAfterTooLong { .. } | Warning::Unauthorized { .. } => {
             Exit::TargetUnusable
         }
-        Warning::Interrupted { .. } | Warning::WindowClosed { .. } => Exit::Interrupted,
+        Warning::Interrupted { .. } | Warning::WindowClosed { .. } | Warning::RestoreLeft { .. } => Exit::Interrupted,
         Warning::Aborted { .. } => Exit::Crossed,
         Warning::RenewalsFailed { .. }
         | Warning::CertificatesNotChecked

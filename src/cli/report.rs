@@ -12,7 +12,8 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<Exit, Failure> {
         report::set(&results::rebuild_set(dir)?, dir)
     } else {
         let (run, judgement) = results::rebuild(dir)?;
-        let restored = results::restoration(dir)?.as_ref().map(report::restoration).unwrap_or_default();
+        let remedy = (!results::was_simulated(&run.header)).then_some(dir.as_path());
+        let restored = results::restoration(dir)?.map(|told| report::restoration(&told, remedy)).unwrap_or_default();
         format!("{}{restored}", report::text(&run, judgement.as_ref(), dir))
     };
     put(&text)?;

@@ -12,7 +12,7 @@ use super::run::environment;
 use super::signals::Signals;
 use super::{put, say};
 use crate::engine::{SnapshotError, SnapshotKeeper, TokenKeeper};
-use crate::measure::{Kept, Restoration, Warning};
+use crate::measure::{Kept, Restoration, RestoreEnd};
 use crate::report;
 use crate::results;
 use crate::scenario::{Endpoint, Overrides, Scenario};
@@ -44,29 +44,16 @@ impl Guard {
         &self.kept
     }
 
-    /// Puts them back. A signal meanwhile leaves at once, and says how to go on later.
-    pub(super) async fn put_back(mut self, signals: &mut Signals, folder: &Path) -> Restoration {
+    /// Puts them back, until a signal comes: then it leaves at once, with what is known.
+    pub(super) async fn put_back(mut self, signals: &mut Signals) -> Restoration {
         say(&format!("putting attributes of {} back; Ctrl-C to leave at once", rows(self.kept.len())));
-        tokio::select! {
-            restoration = self.keeper.put_back(&self.kept) => restoration,
-            () = signals.next() => {
-                say(&format!("left at once; {}, `patchload report` rebuilds its reports", hint(folder)));
-                std::process::exit(Exit::Interrupted.code().into());
-            }
-        }
+        self.keeper.put_back(&self.kept, signals.next()).await
     }
 }
 
 /// How to put attributes back later.
 pub(super) fn hint(folder: &Path) -> String {
     format!("`patchload restore {}` puts the attributes back", folder.display())
-}
-
-/// What to warn of where attributes are not as they were.
-pub(super) fn warning(restoration: &Restoration) -> Option<Warning> {
-    let first = restoration.failures.first()?;
-    let first = format!("row {} ({}): {}", first.row, first.path, first.reason);
-    Some(Warning::NotRestored { rows: restoration.not_restored, first })
 }
 
 fn rows(rows: usize) -> String {
@@ -92,10 +79,14 @@ pub(super) fn restore(arguments: &RestoreArguments) -> Result<Exit, Failure> {
             let what = format!("data row {} does not name {} any more", row.row, row.path);
             return Err(Failure::OtherScenario { file: file.clone(), what });
         }
-        Ok(Guard { keeper, kept }.put_back(&mut signals, &arguments.dir).await)
+        Ok(Guard { keeper, kept }.put_back(&mut signals).await)
     })?;
     let noted = results::note_restoration(&arguments.dir, &restoration);
-    put(&report::restoration(&restoration))?;
+    put(&report::restoration(&restoration, Some(&arguments.dir)))?;
     noted?;
-    Ok(if restoration.not_restored == 0 { Exit::Done } else { Exit::TargetUnusable })
+    Ok(match restoration.end {
+        RestoreEnd::Left => Exit::Interrupted,
+        RestoreEnd::Complete if restoration.not_restored == 0 => Exit::Done,
+        RestoreEnd::Complete => Exit::TargetUnusable,
+    })
 }

@@ -11,7 +11,7 @@ use super::session::{Session, TRUTH};
 use super::{check, hours, put, repeat, say};
 use crate::engine::Placement;
 use crate::report;
-use crate::results::{FILES, Folder, SNAPSHOT};
+use crate::results::{self, FILES, Folder, SNAPSHOT};
 use crate::scenario::{Endpoint, Scenario};
 use crate::units::format;
 
@@ -82,7 +82,8 @@ fn once(mut session: Session, arguments: &RunArguments) -> Result<Exit, Failure>
         return Ok(Exit::Interrupted);
     };
     // A reader of the summary that went away changes nothing about the run.
-    let restored = closed.restoration.as_ref().map(report::restoration).unwrap_or_default();
+    let remedy = (!results::was_simulated(&closed.run.header)).then_some(closed.path.as_path());
+    let restored = closed.restoration.as_ref().map(|told| report::restoration(told, remedy)).unwrap_or_default();
     let printed = put(&format!("{}{restored}", report::text(&closed.run, Some(&closed.judgement), &closed.path)));
     closed.unwritten.extend(printed.err().filter(|failure| !failure.is_closed_pipe()));
     let ending = closed.ending(arguments.invalid());

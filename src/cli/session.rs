@@ -25,6 +25,7 @@ use crate::engine::{self, Ended, Job, Placement, Stop, TokenKeeper};
 use crate::http;
 use crate::judge::{self, Demand, Judgement};
 use crate::measure::{Header, Host, Restoration, Run, SCHEMA, State, Warning};
+use crate::report;
 use crate::results::{self, Folder, Origin};
 use crate::scenario::{Connections, Endpoint, Scenario, Schedule, Verification};
 use crate::sim::{self, Server};
@@ -117,9 +118,16 @@ impl Session {
         let job = Job { scenario: self.scenario.clone(), base, tokens, workers: self.seats.workers };
         let watched = self.watch(job, &mut folder);
         // Also what a run that failed has changed is put back.
-        let restoration = guard.map(|guard| self.runtime.block_on(guard.put_back(&mut self.signals, folder.path())));
-        let mut watched = watched?;
-        watched.ended.warnings.extend(restoration.as_ref().and_then(restore::warning));
+        let restoration = guard.map(|guard| self.runtime.block_on(guard.put_back(&mut self.signals)));
+        let mut watched = match (watched, &restoration) {
+            (Ok(watched), _) => watched,
+            (Err(failure), None) => return Err(failure),
+            (Err(failure), Some(restoration)) => return Err(tell_of(restoration, folder, failure)),
+        };
+        watched.ended.warnings.extend(restoration.as_ref().and_then(Restoration::warning));
+        if self.origin.target.is_some() && restoration.as_ref().is_some_and(|told| told.not_restored > 0) {
+            say(&format!("`patchload restore {}` tries again", folder.path().display()));
+        }
         let Ended { totals, evidence, warnings, .. } = &mut watched.ended;
         let elapsed_s = totals.elapsed_s;
         if self.scenario.target.connection.tls.verification == Verification::None {
@@ -274,6 +282,18 @@ async fn stop_on_signals(
         screen.say(&later);
     }
     std::process::exit(Exit::Interrupted.code().into());
+}
+
+/// What became of the attributes after a run that failed, and so has no reports, is told all the same; returns the failure.
+fn tell_of(restoration: &Restoration, folder: Folder, failure: Failure) -> Failure {
+    let path = folder.path().to_owned();
+    // The folder's own lock would be in the way.
+    drop(folder);
+    say(report::restoration(restoration, Some(&path)).trim_end());
+    if let Err(error) = results::note_restoration(&path, restoration) {
+        say(&format!("error: {error}"));
+    }
+    failure
 }
 
 /// Judges the run and closes its folder.

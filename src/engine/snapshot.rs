@@ -11,7 +11,7 @@ use url::Url;
 
 use super::tokens::TokenKeeper;
 use crate::http::{Aside, ClientError, HeaderValue, Reply};
-use crate::measure::{Kept, Restoration};
+use crate::measure::{Kept, Restoration, RestoreEnd};
 use crate::scenario::{Earlier, Read, Rendered, Scenario, Snapshot, SnapshotRequests, attributes_in};
 use difference::Difference;
 
@@ -72,8 +72,17 @@ struct Place<'a> {
     is_written: bool,
     /// Why it is not as before, as far as is known; `None` where the last look found it so.
     reason: Option<String>,
+    /// Whether it was written after the last look.
+    is_unseen: bool,
     /// No further request would change it.
     is_settled: bool,
+}
+
+impl<'a> Place<'a> {
+    fn new(kept: &'a Kept) -> Self {
+        let reason = Some("not looked at since the run".to_owned());
+        Self { kept, is_written: false, reason, is_unseen: false, is_settled: false }
+    }
 }
 
 impl SnapshotKeeper {
@@ -130,24 +139,21 @@ impl SnapshotKeeper {
         Ok(kept)
     }
 
-    /// Puts back what was kept, looks whether it is so, and tells what became of each row.
-    pub async fn put_back(&mut self, kept: &[Kept]) -> Restoration {
+    /// Puts back what was kept, looks whether it is so, and tells what became of each row; also when it is left in the middle,
+    /// because `leave` has come.
+    pub async fn put_back(&mut self, kept: &[Kept], leave: impl Future<Output = ()>) -> Restoration {
         let made_before = self.made;
-        let place = |kept| Place { kept, is_written: false, reason: None, is_settled: false };
-        let mut places: Vec<_> = kept.iter().map(place).collect();
-        tokio::time::sleep(self.snapshot.settle).await;
-        for look in 0..LOOKS {
-            if look > 0 {
-                tokio::time::sleep(PAUSE * look).await;
-            }
-            self.look_and_write(&mut places, look).await;
-            if places.iter().all(|place| place.is_settled) {
-                break;
-            }
-        }
-        let mut restoration = Restoration { rows: kept.len() as u64, ..Restoration::default() };
-        for Place { kept, is_written, reason, .. } in places {
+        let mut places: Vec<_> = kept.iter().map(Place::new).collect();
+        let end = tokio::select! {
+            () = self.look_until_settled(&mut places) => RestoreEnd::Complete,
+            () = leave => RestoreEnd::Left,
+        };
+        let mut restoration = Restoration { rows: kept.len() as u64, end, ..Restoration::default() };
+        for Place { kept, is_written, is_unseen, reason, .. } in places {
             match reason {
+                Some(_) if is_unseen && end == RestoreEnd::Left => {
+                    restoration.fail(kept, "written back, but not looked at since".to_owned());
+                }
                 Some(reason) => restoration.fail(kept, reason),
                 None if is_written => restoration.restored += 1,
                 None => restoration.as_before += 1,
@@ -155,6 +161,19 @@ impl SnapshotKeeper {
         }
         restoration.requests = self.made - made_before;
         restoration
+    }
+
+    async fn look_until_settled(&mut self, places: &mut [Place<'_>]) {
+        tokio::time::sleep(self.snapshot.settle).await;
+        for look in 0..LOOKS {
+            if look > 0 {
+                tokio::time::sleep(PAUSE * look).await;
+            }
+            self.look_and_write(places, look).await;
+            if places.iter().all(|place| place.is_settled) {
+                break;
+            }
+        }
     }
 
     /// Looks at each place once, and writes what is not as before.
@@ -177,7 +196,7 @@ impl SnapshotKeeper {
                     continue;
                 }
             };
-            place.reason = difference.describe();
+            (place.reason, place.is_unseen) = (difference.describe(), false);
             if difference.is_none() {
                 place.is_settled = look > 0;
                 continue;
@@ -187,10 +206,13 @@ impl SnapshotKeeper {
                 place.is_settled = look > 0;
                 continue;
             }
-            if look + 1 < LOOKS
-                && let Err(reason) = self.write(row, &place.kept.attributes, &difference.changed).await
-            {
-                place.reason = Some(format!("{}; the request that puts it back: {reason}", difference.text()));
+            if look + 1 < LOOKS {
+                match self.write(row, &place.kept.attributes, &difference.changed).await {
+                    Ok(()) => place.is_unseen = true,
+                    Err(reason) => {
+                        place.reason = Some(format!("{}; the request that puts it back: {reason}", difference.text()));
+                    }
+                }
             }
             place.is_written = true;
         }

@@ -293,6 +293,13 @@ pub enum Warning {
         /// What the first of them told.
         first: String,
     },
+    /// Somebody left while attributes were put back.
+    RestoreLeft {
+        /// Rows whose attributes are not as they were, or of which nobody knows.
+        rows: u64,
+        /// Rows that were read before the run.
+        of: u64,
+    },
     /// The process ended without closing the run; the reports hold what was written until then.
     Killed {
         /// Whole seconds that are counted.
@@ -301,6 +308,12 @@ pub enum Warning {
 }
 
 impl Warning {
+    /// Whether it tells what became of attributes: a later restore makes it untrue.
+    #[must_use]
+    pub fn is_of_restoration(&self) -> bool {
+        matches!(self, Self::NotRestored { .. } | Self::RestoreLeft { .. })
+    }
+
     /// Whether it says that the run did not reach the end of its schedule because something or somebody stopped it. A budget
     /// that is used up is an end that the scenario chose.
     #[must_use]
@@ -317,7 +330,8 @@ impl Warning {
             | Self::CertificatesNotChecked
             | Self::BudgetSpent { .. }
             | Self::RowsRanOut { .. }
-            | Self::NotRestored { .. } => false,
+            | Self::NotRestored { .. }
+            | Self::RestoreLeft { .. } => false,
         }
     }
 }
@@ -389,6 +403,13 @@ impl fmt::Display for Warning {
                 "the attributes of {} {} are not as they were before the run: {first}; `snapshot` in run.json names more",
                 count(*rows),
                 if *rows == 1 { "row" } else { "rows" }
+            ),
+            Self::RestoreLeft { rows, of } => write!(
+                f,
+                "left while attributes were put back: {} of {} rows may not be as they were before the run; `patchload \
+                 restore` with the run folder puts them back",
+                count(*rows),
+                count(*of)
             ),
             Self::Killed { seconds } => write!(
                 f,

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Warning;
+
 /// The attributes that a data row named before the run: a line of `snapshot.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Kept {
@@ -31,6 +33,20 @@ pub struct Restoration {
     pub failures: Vec<NotRestored>,
     /// Requests that it took.
     pub requests: u64,
+    /// Whether somebody left before the end. Folders of before that was told say nothing.
+    #[serde(default)]
+    pub end: RestoreEnd,
+}
+
+/// How putting back ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RestoreEnd {
+    /// Each row was looked at as often as it takes.
+    #[default]
+    Complete,
+    /// A signal ended it before that.
+    Left,
 }
 
 /// A row whose attributes could not be put back.
@@ -47,6 +63,18 @@ pub struct NotRestored {
 impl Restoration {
     /// So many rows that could not be restored are named.
     pub const MOST_NAMED: usize = 100;
+
+    /// What to warn of where attributes are not as they were, or nobody knows.
+    #[must_use]
+    pub fn warning(&self) -> Option<Warning> {
+        let rows = self.not_restored;
+        if self.end == RestoreEnd::Left {
+            return Some(Warning::RestoreLeft { rows, of: self.rows });
+        }
+        let first = self.failures.first()?;
+        let first = format!("row {} ({}): {}", first.row, first.path, first.reason);
+        Some(Warning::NotRestored { rows, first })
+    }
 
     /// Counts a row that could not be restored, and names it where there is room.
     pub fn fail(&mut self, kept: &Kept, reason: String) {

@@ -86,12 +86,13 @@ impl Folder {
         self.restoration = Some(restoration);
     }
 
-    /// Writes what the attributes were before the run, so that they can be put back whatever becomes of this process.
+    /// Writes what the attributes were before the run, so that they can be put back whatever becomes of this process. They
+    /// are customers' data, so nobody but the owner may read the file.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn keep(&self, origin: &Origin, kept: &[Kept]) -> Result<(), Error> {
-        self.attach(SNAPSHOT, |out| snapshot::write(origin, kept, out))
+        replace_with(&self.path, SNAPSHOT, create_private, buffered(|out| snapshot::write(origin, kept, out)))
     }
 
     /// Writes the last word on the run, when all its seconds are written.
@@ -109,11 +110,7 @@ impl Folder {
     /// # Errors
     /// When the file cannot be written; half of it is never left.
     pub fn attach(&self, name: &str, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
-        replace_with(&self.path, name, |file| {
-            let mut buffered = BufWriter::new(file);
-            fill(&mut buffered)?;
-            buffered.flush()
-        })
+        replace_with(&self.path, name, |path| File::create(path), buffered(fill))
     }
 
     /// The row of `timeline.csv` commits a second, so it is written when the second's histograms are.
@@ -142,13 +139,36 @@ impl Folder {
 
 /// Writes a whole file of the folder: nobody ever sees half of it.
 pub(super) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
-    replace_with(folder, name, |mut file| file.write_all(bytes))
+    replace_with(folder, name, |path| File::create(path), |mut file| file.write_all(bytes))
 }
 
-fn replace_with(folder: &Path, name: &str, fill: impl FnOnce(File) -> io::Result<()>) -> Result<(), Error> {
+/// A writer of a whole file, by way of a buffer.
+fn buffered(fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> impl FnOnce(File) -> io::Result<()> {
+    |file| {
+        let mut buffered = BufWriter::new(file);
+        fill(&mut buffered)?;
+        buffered.flush()
+    }
+}
+
+/// Makes a file that nobody but its owner may read; it must not be there, because it would keep the rights that it has.
+fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn replace_with(
+    folder: &Path,
+    name: &str,
+    create: impl FnOnce(&Path) -> io::Result<File>,
+    fill: impl FnOnce(File) -> io::Result<()>,
+) -> Result<(), Error> {
     let path = folder.join(name);
     let partial = folder.join(format!(".{name}.partial"));
-    File::create(&partial).and_then(fill).and_then(|()| fs::rename(&partial, &path)).map_err(|reason| {
+    create(&partial).and_then(fill).and_then(|()| fs::rename(&partial, &path)).map_err(|reason| {
         // A second failure would only hide the first.
         let _ = fs::remove_file(&partial);
         Error::Write { path, reason }
@@ -218,6 +238,21 @@ pub(super) fn folder_name(header: &Header) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_but_the_owner_may_read_what_is_kept_of_customers() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(SNAPSHOT);
+        // Beside one that anybody may read, too.
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        replace_with(folder.path(), SNAPSHOT, create_private, |mut file| file.write_all(b"new")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
 
     #[test]
     fn what_a_full_disk_refused_is_kept_for_later() {

@@ -64,7 +64,7 @@ pub fn restoration(dir: &Path) -> Result<Option<Restoration>, Error> {
     document::restoration(&path, &bytes)
 }
 
-/// Writes into `run.json` what became of the attributes, and changes nothing else in it.
+/// Writes into `run.json` what became of the attributes, also among its warnings, and changes nothing else in it.
 ///
 /// # Errors
 /// When the folder is no run folder, is damaged, or cannot be written, or its run has not ended.
@@ -72,7 +72,9 @@ pub fn note_restoration(dir: &Path, restoration: &Restoration) -> Result<(), Err
     let _lock = read::lock(dir)?;
     let path = dir.join(RUN);
     let bytes = fs::read(&path).map_err(Error::read(&path))?;
-    let (run, judgement) = document::read(&path, &bytes)?;
+    let (mut run, judgement) = document::read(&path, &bytes)?;
+    run.warnings.retain(|warning| !warning.is_of_restoration());
+    run.warnings.extend(restoration.warning());
     let said = Said {
         header: &run.header,
         state: run.state,
