@@ -7,6 +7,7 @@ mod budget;
 mod clock;
 mod collector;
 mod cpu;
+mod errand;
 mod lanes;
 mod limiter;
 mod log;

@@ -229,8 +229,9 @@ async fn reach(
 ) -> Result<Option<(TokenKeeper, Option<Guard>)>, Failure> {
     let tokens = async {
         http::probe(&scenario.target, base).await?;
-        let tokens = TokenKeeper::obtain(&scenario.target, base, |put_off| say(&put_off.to_string())).await?;
+        let mut tokens = TokenKeeper::obtain(&scenario.target, base, |put_off| say(&put_off.to_string())).await?;
         let guard = Guard::take(scenario, base, &tokens).await?;
+        tokens.renew_overdue().await;
         Ok(Some((tokens, guard)))
     };
     tokio::select! {

@@ -192,6 +192,13 @@ impl TokenKeeper {
         }
     }
 
+    /// Renews the tokens most of whose life is over already, as after a long wait between the logins and the start.
+    pub async fn renew_overdue(&mut self) {
+        while let Some(due) = self.renewals.next().filter(|due| due.at <= self.began.elapsed()) {
+            self.renew_one(due).await;
+        }
+    }
+
     /// Makes one renewal. Where it fails, the old token is used on; the reports show what the server says to it.
     async fn renew_one(&mut self, due: Due) {
         let answer = self.logins[due.token % self.logins.len()].token().await;
@@ -223,6 +230,11 @@ impl TokenKeeper {
             }
         }
     }
+}
+
+/// The login of the first client; `None` where no client logs in.
+pub(super) fn first_login(target: &Target, base: &Url) -> Result<Option<Login>, LoginError> {
+    Ok(logins(target, base)?.into_iter().next())
 }
 
 /// The login of each client.

@@ -37,7 +37,9 @@ impl Aside {
     /// # Errors
     /// When TLS or the HTTP client cannot be set up.
     pub fn new(scenario: Arc<Scenario>, base: &Url) -> Result<Self, ClientError> {
-        let client = Clients::new(scenario, base)?.client(1, None)?;
+        // The first of its source addresses, as logins do: a target may know no other.
+        let source = scenario.target.connection.source_addresses.first().copied();
+        let client = Clients::new(scenario, base)?.client(1, source)?;
         Ok(Self { client, base: base.as_str().trim_end_matches('/').to_owned() })
     }
 

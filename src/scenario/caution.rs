@@ -1,10 +1,11 @@
 //! What is allowed but may do harm.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::variant::Variant;
-use super::{Dialect, Endpoint, Scenario, Schedule, Verification};
-use crate::units::format::count;
+use super::{Dialect, Endpoint, Scenario, Schedule, Verification, Wish};
+use crate::units::format::{count, duration};
 
 /// Something in a scenario that is allowed but may do harm.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,13 @@ pub enum Caution {
         rows: u64,
         /// Operations of the schedule; `None` where nothing bounds them.
         operations: Option<u64>,
+    },
+    /// A retry may wait for longer than the pause that stops the run.
+    WaitStopsRun {
+        /// The longest wait of a retry.
+        longest_wait: Duration,
+        /// A longer Retry-After stops the run.
+        most: Duration,
     },
 }
 
@@ -56,6 +64,12 @@ impl fmt::Display for Caution {
                 }
                 f.write_str("; add rows, set `load.iterations`, or take rows again with `pick`")
             }
+            Self::WaitStopsRun { longest_wait, most } => write!(
+                f,
+                "`retry.longest_wait` is {}, and a Retry-After of more than {} stops the run before; raise `stop.retry_after`, too",
+                duration(*longest_wait),
+                duration(*most)
+            ),
         }
     }
 }
@@ -64,7 +78,16 @@ impl Scenario {
     /// What may do harm or end the run early, in the order of the file.
     #[must_use]
     pub fn cautions(&self) -> Vec<Caution> {
-        self.participants_changed().into_iter().chain(self.few_rows()).collect()
+        let is_insecure = self.target.connection.tls.verification == Verification::None;
+        let insecure = is_insecure.then_some(Caution::Insecure);
+        let changes = self.participants_changed();
+        insecure.into_iter().chain(changes).chain(self.few_rows()).chain(self.wait_stops_run()).collect()
+    }
+
+    fn wait_stops_run(&self) -> Option<Caution> {
+        let retry = self.retry.as_ref().filter(|retry| retry.retry_after == Wish::Honored)?;
+        let (longest_wait, most) = (retry.longest_wait, self.care.stops.retry_after?);
+        (longest_wait > most).then_some(Caution::WaitStopsRun { longest_wait, most })
     }
 
     /// Of a limit of ours nothing is known here: it spreads operations over users as they come.
@@ -86,13 +109,11 @@ impl Scenario {
             // Its paths end so, and it hangs up on nobody.
             return Vec::new();
         }
-        let is_insecure = self.target.connection.tls.verification == Verification::None;
-        let insecure = is_insecure.then_some(Caution::Insecure);
         let variants = self.variants.iter().enumerate();
-        let changes = variants
+        variants
             .filter(|(i, variant)| self.names_participant(*i, variant))
-            .map(|(_, variant)| Caution::ChangesParticipant { variant: variant.name.clone() });
-        insecure.into_iter().chain(changes).collect()
+            .map(|(_, variant)| Caution::ChangesParticipant { variant: variant.name.clone() })
+            .collect()
     }
 
     /// Whether the path of a variant ends with a participant.

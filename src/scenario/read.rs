@@ -16,6 +16,8 @@ pub struct Read {
     pub(super) shown: Option<Request>,
     /// Where in the answer the attributes are: a JSONPath (RFC 9535).
     pub(super) attributes: Template,
+    /// The same with `${NAME}` where the environment was put in.
+    pub(super) attributes_shown: Template,
 }
 
 /// Why an answer holds no attributes.
@@ -64,10 +66,35 @@ impl Read {
     /// # Errors
     /// When the template fails on the row.
     pub fn query(&self, scenario: &Scenario, row: usize) -> Result<String, RenderError> {
-        let rows = scenario.data.first().map(|data| &data.rows);
-        let operation = of_row(row);
-        let values = Values::new(rows, scenario.seed, &operation);
-        self.attributes.render(&values).map(std::borrow::Cow::into_owned)
+        render(&self.attributes, scenario, row)
+    }
+
+    /// The same with nothing in it that came from the environment.
+    ///
+    /// # Errors
+    /// When the template fails on the row.
+    pub fn query_shown(&self, scenario: &Scenario, row: usize) -> Result<String, RenderError> {
+        render(&self.attributes_shown, scenario, row)
+    }
+}
+
+fn render(template: &Template, scenario: &Scenario, row: usize) -> Result<String, RenderError> {
+    let rows = scenario.data.first().map(|data| &data.rows);
+    let operation = of_row(row);
+    let values = Values::new(rows, scenario.seed, &operation);
+    template.render(&values).map(std::borrow::Cow::into_owned)
+}
+
+impl ReadError {
+    /// The same error of a query that is shown in another way.
+    #[must_use]
+    pub fn with_query(self, shown: &str) -> Self {
+        let query = shown.to_owned();
+        match self {
+            Self::NoJson(error) => Self::NoJson(error),
+            Self::Query { problem, .. } => Self::Query { query, problem },
+            Self::Places { found, .. } => Self::Places { query, found },
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whether and how attributes are put back after a run.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -58,11 +59,11 @@ pub struct SnapshotRequests {
 }
 
 impl SnapshotRequests {
-    /// Before the run each path is read. After it each is read, what differs is written, and each is read again; a part may
-    /// need another round.
+    /// Before the run each path is read. After it each is read and what differs is written, up to three times, and each is
+    /// read once more. A request that a quota refuses is made again, and is not counted twice here.
     #[must_use]
     pub fn all(&self) -> u64 {
-        self.reads.saturating_mul(4).saturating_add(self.writes.saturating_mul(2))
+        self.reads.saturating_mul(5).saturating_add(self.writes.saturating_mul(3))
     }
 }
 
@@ -132,11 +133,22 @@ fn render<'a>(
 }
 
 /// One row of the data with two more columns.
-pub(super) fn with_marks(rows: Option<&Rows>, row: usize) -> Rows {
+fn with_marks(rows: Option<&Rows>, row: usize) -> Rows {
+    some_with_marks(rows, row..=row)
+}
+
+/// All rows of the data with two more columns; one row where there is no data.
+pub(super) fn all_with_marks(rows: Option<&Rows>) -> Rows {
+    some_with_marks(rows, 0..=rows.map_or(0, |rows| rows.len().saturating_sub(1)))
+}
+
+fn some_with_marks(rows: Option<&Rows>, which: RangeInclusive<usize>) -> Rows {
     let columns = rows.map(Rows::columns).unwrap_or_default().iter().cloned();
     let mut marked = Rows::new(columns.chain([ATTRIBUTES, CHANGED].map(str::to_owned)).collect());
-    let cells: Vec<&str> = rows.map(|rows| rows.row(row).collect()).unwrap_or_default();
-    marked.push(cells.into_iter().chain(MARKS));
+    for row in which {
+        let cells = rows.map(|rows| rows.row(row)).into_iter().flatten();
+        marked.push(cells.chain(MARKS));
+    }
     marked
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::rows::Columns;
 use super::tree::{Field, Table};
 use super::trial::Trial;
-use super::variants::{Pair, compile, headers, request};
+use super::variants::{Headers, Pair, compile, headers, request};
 use crate::scenario::read::check_query;
-use crate::scenario::snapshot::{ATTRIBUTES, CHANGED, holds_all, is_marked, with_marks};
+use crate::scenario::snapshot::{ATTRIBUTES, CHANGED, all_with_marks, holds_all, is_marked};
 use crate::scenario::template::{Place, Template};
 use crate::scenario::variant::{Request, Variant};
 use crate::scenario::{Data, Pick, Read, Snapshot};
@@ -32,15 +32,23 @@ pub(super) fn read(root: &Table<'_>, columns: Columns<'_>, seed: u64) -> Option<
     let hint = "write where in the answer they are, for example \"$.attributes\"";
     let attributes = table.required("attributes", hint).and_then(|field| {
         let text = field.text()?;
-        let query = compile(&field, &text, Place::Query, &trial)?.sent;
-        trial.query(&field, &query, &text, &|query| {
-            let problem = |error| format!("gives `{query}`, which is no JSONPath ({error}); see RFC 9535").into();
-            check_query(query).map(|_| ()).map_err(problem)
+        let query = compile(&field, &text, Place::Query, &trial)?;
+        trial.query(&field, &query.sent, &text, &|query| {
+            // What came from the environment is not shown, and the problem quotes it, too.
+            let shown = |error| {
+                if text.substituted {
+                    "gives what is no JSONPath".to_owned()
+                } else {
+                    format!("gives `{query}`, which is no JSONPath ({error})")
+                }
+            };
+            check_query(query).map(|_| ()).map_err(|error| format!("{}; see RFC 9535", shown(error)).into())
         })?;
         Some(query)
     });
     let (sent, shown) = request(&table, &trial)?;
-    Some(Read { sent, shown, attributes: attributes? })
+    let attributes = attributes?;
+    Some(Read { sent, shown, attributes_shown: attributes.shown(), attributes: attributes.sent })
 }
 
 /// Reads `[snapshot]`; `None` where attributes are not to be put back, or after noting a mistake.
@@ -76,6 +84,14 @@ pub(super) fn snapshot(
         field.mistake(format_args!("gives `{name}` a meaning, and a column has that name, too; rename the column"));
         return None;
     }
+    if let Some(variant) = variants.and_then(|variants| variants.iter().find(|variant| variant.data != 0)) {
+        field.mistake(format_args!(
+            "puts back the rows of the first table, and the variant `{}` changes those of another one; give a scenario of its \
+             own to the variants of each table",
+            variant.name
+        ));
+        return None;
+    }
     let restore = table.field("restore");
     let restore = match &restore {
         Some(field) => Some(field.table(&RESTORE)?),
@@ -108,14 +124,13 @@ fn restore_of(
             Pair { sent: first.sent.path.clone(), shown: first.shown.as_ref().map(|shown| shown.path.clone()) }
         }
     };
-    let mut all_headers = Vec::new();
-    let mut has_type = false;
-    if let Some(field) = field("headers") {
-        let (pairs, content_type) = headers(&field, &trial)?;
-        has_type = content_type.is_some();
-        all_headers = pairs;
-    }
-    if !has_type {
+    let mut all_headers = match (field("headers"), field("path")) {
+        (Some(field), _) => headers(&field, &trial)?.0,
+        // A request of its own takes nothing over.
+        (None, Some(_)) => Vec::new(),
+        (None, None) => headers_of(variants?.first()?),
+    };
+    if !all_headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
         let json = Template::compile("application/json", Place::Header, &[]).ok()?;
         all_headers.push(("Content-Type".to_owned(), Pair { sent: json, shown: None }));
     }
@@ -125,7 +140,7 @@ fn restore_of(
         // Nobody knows which names there are, and that has been noted.
         Columns::Unknown => return None,
     };
-    let marked = Data { name: String::new(), rows: with_marks(rows, 0), pick: Pick::Sequential };
+    let marked = Data { name: String::new(), rows: all_with_marks(rows), pick: Pick::Sequential };
     let marked = Trial::new(Columns::Data(&marked), seed, is_broken);
     let body = match field("body") {
         Some(field) => {
@@ -151,4 +166,12 @@ fn restore_of(
         shown: Request { path: path.shown(), headers: shown, body: Some(body.shown()) },
         restore: Request { path: path.sent, headers: sent, body: Some(body.sent) },
     })
+}
+
+/// The headers of a variant, as they are sent and as they are shown.
+fn headers_of(variant: &Variant) -> Headers {
+    let shown = variant.shown.as_ref().map(|shown| shown.headers.iter().map(|(_, value)| value));
+    let mut shown = shown.into_iter().flatten().cloned();
+    let sent = variant.sent.headers.iter().cloned();
+    sent.map(|(name, sent)| (name, Pair { sent, shown: shown.next() })).collect()
 }
