@@ -183,6 +183,7 @@ impl SnapshotKeeper {
                     Ok(now) => self.write_back(place, &now, look).await,
                     Err(reason) => place.reason = Some(format!("cannot be read: {reason}")),
                 }
+            }
         }
     }
 

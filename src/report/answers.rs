@@ -4,7 +4,7 @@ use super::table::Side::{Left, Right};
 use super::table::Table;
 use super::text::{MOST_COLUMNS, UNKNOWN, estimate, packed};
 use crate::measure::{Counts, Failure, FailureKey, Outcome, Run};
-use crate::results::Rates;
+use crate::results::{Estimate, Rates};
 
 /// At least so many columns for the reasons, however long the names are.
 const LEAST_ROOM: usize = 30;
@@ -57,7 +57,7 @@ pub(super) fn answers(run: &Run) -> String {
         .iter()
         .zip(&run.totals.variants)
         .map(|(name, totals)| {
-            let accepted = Rates::of(totals, run.totals.main_s).failure.map(|failure| failure.complement());
+            let accepted = Rates::of(totals, run.totals.main_s).failure.map(Estimate::complement);
             (name.as_str(), Answer::of(&totals.counts).word(), estimate(accepted))
         })
         .collect();

@@ -122,9 +122,8 @@ fn one_client(table: &Table<'_>, place: Option<&Place>) -> Option<OauthClient> {
         None if place.is_none() => None,
         _ => read(&table.required(key, hint)?).map(|text| text.value),
     };
-    let id = text("client_id", CLIENT_ID, "write client_id = \"${CLIENT_ID}\"", |field| field.text());
-    let secret =
-        text("client_secret", CLIENT_SECRET, "write client_secret = \"${CLIENT_SECRET}\"", |field| field.secret());
+    let id = text("client_id", CLIENT_ID, "write client_id = \"${CLIENT_ID}\"", Field::text);
+    let secret = text("client_secret", CLIENT_SECRET, "write client_secret = \"${CLIENT_SECRET}\"", Field::secret);
     Some(OauthClient { id: id?, secret: Secret::new(secret?), place: PAIR.to_owned() })
 }
 

@@ -112,17 +112,14 @@ fn restore_of(
     let is_broken = field("body").is_some_and(|field| field.document.is_broken());
     let trial = Trial::new(columns, seed, is_broken);
     let method = field("method").map_or(Some("PATCH"), |field| field.choice(&METHODS));
-    let path = match field("path") {
-        Some(field) => {
-            let text = field.text()?;
-            let path = compile(&field, &text, Place::Path, &trial)?;
-            trial.path(&field, &path.sent, &text)?;
-            path
-        }
-        None => {
-            let first = variants?.first()?;
-            Pair { sent: first.sent.path.clone(), shown: first.shown.as_ref().map(|shown| shown.path.clone()) }
-        }
+    let path = if let Some(field) = field("path") {
+        let text = field.text()?;
+        let path = compile(&field, &text, Place::Path, &trial)?;
+        trial.path(&field, &path.sent, &text)?;
+        path
+    } else {
+        let first = variants?.first()?;
+        Pair { sent: first.sent.path.clone(), shown: first.shown.as_ref().map(|shown| shown.path.clone()) }
     };
     let mut all_headers = match (field("headers"), field("path")) {
         (Some(field), _) => headers(&field, &trial)?.0,
