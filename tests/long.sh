@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # The third tier of tests: memory, cost and punctuality over minutes, on a machine with two cores and nothing else to do.
-# Prints a line per figure and fails when one is out of bounds. Needs bash, awk and taskset, and installs wrk and nginx
-# from Debian where they are missing; takes about 25 minutes.
+# Prints a line per figure and fails when one is out of bounds. Needs bash, awk and taskset, and installs wrk, nginx and
+# openssl from Debian where they are missing; takes about 26 minutes.
 set -euo pipefail
 ulimit -n "$(ulimit -Hn)"
 cd "$(dirname "$0")/.."
 . benches/common.sh
 
 debian wrk wrk
+debian nginx nginx-light
+debian openssl openssl
 cargo build --release --quiet
 program=$PWD/target/release/patchload
 place=$(mktemp -d)
-simulator=
-trap 'if [ -n "$simulator" ]; then kill "$simulator" || true; fi; rm -rf "$place"' EXIT
+simulator= nginx=
+trap 'for server in $simulator $nginx; do kill "$server" || true; done; rm -rf "$place"' EXIT
 failures=0
 
 # judge NAME VALUE BOUND UNIT: a line, and a failure when the value is above the bound.
@@ -98,6 +100,44 @@ for connections in shared per-user; do
   judge "memory of each of 10,000 users, $connections connections" "$(awk "BEGIN { print ($peak - $base) / 10000 }")" \
     "$([ $connections = shared ] && echo 20 || echo 32)" KiB
 done
+
+# The same at an nginx over TLS, whose certificate comes from an authority of its own, and without.
+mkdir "$place/tls"
+ec='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'
+(
+  cd "$place/tls"
+  openssl req -x509 $ec -keyout ca.key -out ca.pem -days 2 -subj /CN=ca
+  openssl req $ec -keyout server.key -out server.csr -subj /CN=localhost
+  printf 'subjectAltName=DNS:localhost\nbasicConstraints=critical,CA:FALSE\n' >extensions
+  openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions -out server.pem
+  cat >nginx.conf <<CONF
+daemon off; master_process off; pid $PWD/pid; error_log $PWD/error.log;
+events { worker_connections 4096; }
+http {
+  access_log off; keepalive_requests 1000000;
+  $(for kind in client_body proxy fastcgi uwsgi scgi; do echo "${kind}_temp_path $PWD/$kind;"; done)
+  server {
+    listen 127.0.0.1:18080; listen 127.0.0.1:18443 ssl;
+    ssl_certificate $PWD/server.pem; ssl_certificate_key $PWD/server.key;
+    location / { return 202; }
+  }
+}
+CONF
+) 2>"$place/tls/openssl.log" || { cat "$place/tls/openssl.log"; exit 1; }
+nginx -p "$place/tls" -e "$place/tls/error.log" -c "$place/tls/nginx.conf" &
+nginx=$!
+sleep 1
+simulated=$TARGET
+printf '[target.connection]\ntls = { ca_file = "tls/ca.pem" }\n' >>"$place/load.toml"
+for TARGET in http://localhost:18080 https://localhost:18443; do
+  peak 1 per-user && base=$peak
+  peak 1000 per-user
+  judge "memory of each of 1,000 users at ${TARGET%%:*}" "$(awk "BEGIN { print ($peak - $base) / 1000 }")" \
+    "$([ "${TARGET%%:*}" = http ] && echo 40 || echo 52)" KiB
+done
+TARGET=$simulated
+kill $nginx && nginx=
+sed -i '/^\[target.connection\]/,$d' "$place/load.toml"
 
 sed -e '/^stages/s/.*/model = "arrivals"\nstages = [{ for = "60s", rate = "20000\/s" }]/' -e '/^think_time/d' \
   "$place/load.toml" >"$place/arrivals.toml"

@@ -5,7 +5,6 @@ use std::num::NonZeroU32;
 use url::Url;
 
 use super::address::{Place, need_permission, url};
-use super::environment::Text;
 use super::tree::{Field, Table, hint};
 use crate::scenario::{Auth, CLIENT_ID, CLIENT_SECRET, Endpoint, OauthClient, Secret, TokenPool};
 
@@ -116,14 +115,16 @@ fn client_credentials(table: &Table<'_>, place: Option<&Place>, is_allowed: bool
 /// The client that stands in the table itself; the simulator's own where it has none.
 fn one_client(table: &Table<'_>, place: Option<&Place>) -> Option<OauthClient> {
     let of_simulator = place.is_some_and(Place::is_simulator);
-    let text = |key, default: &str, hint, read: fn(&Field<'_>) -> Option<Text>| match table.field(key) {
+    let text = |key, default: &str, hint, read: fn(&Field<'_>) -> Option<String>| match table.field(key) {
         None if of_simulator => Some(default.to_owned()),
         // Without a target nobody knows whether it is needed, and that mistake has been noted.
         None if place.is_none() => None,
-        _ => read(&table.required(key, hint)?).map(|text| text.value),
+        _ => read(&table.required(key, hint)?),
     };
-    let id = text("client_id", CLIENT_ID, "write client_id = \"${CLIENT_ID}\"", Field::text);
-    let secret = text("client_secret", CLIENT_SECRET, "write client_secret = \"${CLIENT_SECRET}\"", Field::secret);
+    let id = text("client_id", CLIENT_ID, "write client_id = \"${CLIENT_ID}\"", |field| Some(field.text()?.value));
+    let secret = text("client_secret", CLIENT_SECRET, "write client_secret = \"${CLIENT_SECRET}\"", |field| {
+        Some(field.secret()?.value)
+    });
     Some(OauthClient { id: id?, secret: Secret::new(secret?), place: PAIR.to_owned() })
 }
 
