@@ -9,38 +9,19 @@
 
 mod runs;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use patchload::engine::{Ended, Stop};
 use patchload::judge::{Reason, Verdict, verdict};
 use patchload::measure::{Clock, Totals, quantile};
-use patchload::scenario::{Overrides, Scenario};
+use patchload::scenario::Scenario;
 
 /// Operations at `rate` for `length` on a simulator with these parameters.
 fn scenario(simulator: &str, load: &str) -> Arc<Scenario> {
-    let text = format!(
-        r#"
-        name = "open"
-        [target]
-        simulator = {{ quota = "none", {simulator} }}
-        [target.auth]
-        kind = "client-credentials"
-        [data.participants]
-        from = "simulator"
-        [[variant]]
-        name = "attributes"
-        path = "/api/v2/conversations/{{{{ conversation_id }}}}/participants/{{{{ participant_id }}}}/attributes"
-        body = '{{"attributes": {{"ref": "{{{{ unique }}}}"}}}}'
-        expect = [202]
-        [load]
-        model = "arrivals"
-        {load}
-        "#
-    );
-    let scenario = Scenario::parse(Path::new("open.toml"), text.as_bytes(), &|_| None, &Overrides::default());
-    Arc::new(scenario.unwrap_or_else(|error| panic!("{error}")))
+    let target = format!("[target]\nsimulator = {{ quota = \"none\", {simulator} }}");
+    let auth = "[target.auth]\nkind = \"client-credentials\"";
+    runs::scenario(&format!("{target}\n{auth}\n{}\n[load]\nmodel = \"arrivals\"\n{load}\n", runs::ATTRIBUTES))
 }
 
 fn run(scenario: &Arc<Scenario>) -> Ended {

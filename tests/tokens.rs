@@ -22,27 +22,12 @@ use base64::engine::general_purpose::STANDARD;
 use command::{Place, json, last_line, patchload, text};
 use patchload::engine::{Ended, Stop};
 use patchload::measure::{Clock, Logins, Outcome, Warning};
-use patchload::scenario::{Overrides, Scenario};
+use patchload::scenario::Scenario;
 
 const ACCEPTED: &str = r#"{"ok": true}"#;
 
 fn scenario(target: &str, load: &str) -> Arc<Scenario> {
-    let text = format!(
-        r#"
-        name = "tokens"
-        {target}
-        [data.participants]
-        from = "simulator"
-        [[variant]]
-        name = "attributes"
-        path = "/api/v2/conversations/{{{{ conversation_id }}}}/participants/{{{{ participant_id }}}}/attributes"
-        body = '{{"attributes": {{"ref": "{{{{ unique }}}}"}}}}'
-        expect = [202]
-        {load}
-        "#
-    );
-    let scenario = Scenario::parse(Path::new("tokens.toml"), text.as_bytes(), &|_| None, &Overrides::default());
-    Arc::new(scenario.unwrap_or_else(|error| panic!("{error}\n{text}")))
+    runs::scenario(&format!("{target}\n{}\n{load}\n", runs::ATTRIBUTES))
 }
 
 /// Runs a scenario on a simulator of its own.
@@ -209,12 +194,10 @@ fn a_login_server_that_is_not_there_is_named() {
 /// Runs a scenario against a server that answers like this.
 fn run_against(server: &Answering, auth: &str, load: &str) -> Ended {
     let text = format!(
-        "name = \"tokens\"\n{}\n[[variant]]\nname = \"attributes\"\npath = \"/x\"\nbody = '{{}}'\nexpect = [202]\n{load}",
+        "{}\n[[variant]]\nname = \"attributes\"\npath = \"/x\"\nbody = '{{}}'\nexpect = [202]\n{load}",
         server.target(auth)
     );
-    let scenario = Scenario::parse(Path::new("tokens.toml"), text.as_bytes(), &|_| None, &Overrides::default());
-    let scenario = Arc::new(scenario.unwrap_or_else(|error| panic!("{error}\n{text}")));
-    runs::measure(&scenario, server.address, &Stop::default(), |_, _| ())
+    runs::measure(&runs::scenario(&text), server.address, &Stop::default(), |_, _| ())
 }
 
 #[test]

@@ -8,20 +8,15 @@ mod wire;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use patchload::engine::Stop;
 use patchload::measure::Warning;
-use patchload::scenario::{Overrides, Scenario, Simulator};
+use patchload::scenario::Simulator;
 use patchload::sim::{self, Truth};
-use runs::{rows, run, sum};
+use runs::{rows, run, scenario, sum};
 use serde_json::Value;
-
-fn scenario(text: &str) -> Arc<Scenario> {
-    Arc::new(Scenario::parse(Path::new("totals.toml"), text.as_bytes(), &|_| None, &Overrides::default()).unwrap())
-}
 
 fn one_thread() -> NonZeroUsize {
     NonZeroUsize::MIN
@@ -64,7 +59,6 @@ fn with_resets_stalls_and_timeouts() {
     let root = tempfile::tempdir().unwrap();
     let scenario = scenario(
         r#"
-        name = "faults"
         [target]
         timeout = "150ms"
         [target.simulator]
@@ -114,7 +108,6 @@ fn with_connections_that_are_refused_at_first() {
     };
     let scenario = scenario(&format!(
         r#"
-        name = "refused"
         [target]
         base_url = "http://{address}"
         [target.auth]
@@ -152,7 +145,6 @@ fn with_a_run_that_is_stopped_and_users_that_wait_for_the_limit() {
     let root = tempfile::tempdir().unwrap();
     let scenario = scenario(
         r#"
-        name = "stopped"
         [target]
         simulator = "documented"
         [data.participants]
@@ -189,7 +181,6 @@ fn with_tokens_that_expire_and_are_renewed() {
     let root = tempfile::tempdir().unwrap();
     let scenario = scenario(
         r#"
-        name = "renewed"
         [target]
         simulator = { quota = "none", token_life = "10s", latency = { median = "1ms", p99 = "2ms" } }
         [target.auth]
@@ -242,7 +233,6 @@ fn with_faults_and_a_quota_every_row_of_failures_has_the_count_of_the_truth() {
     let root = tempfile::tempdir().unwrap();
     let scenario = scenario(
         r#"
-        name = "truth"
         [target.simulator]
         quota = "400/s"
         latency = { median = "2ms", p99 = "10ms" }

@@ -16,8 +16,26 @@ use std::sync::Arc;
 use patchload::engine::{self, Ended, Job, Stop, TokenKeeper};
 use patchload::measure::{Header, Host, Run, SCHEMA, Second, State, Totals, Warning};
 use patchload::results::Folder;
-use patchload::scenario::{Endpoint, Scenario};
+use patchload::scenario::{Endpoint, Overrides, Scenario};
 use patchload::sim::{self, Server};
+
+/// The rows of the simulator, and one variant that writes an attribute of theirs.
+pub const ATTRIBUTES: &str = r#"
+    [data.participants]
+    from = "simulator"
+    [[variant]]
+    name = "attributes"
+    path = "/api/v2/conversations/{{ conversation_id }}/participants/{{ participant_id }}/attributes"
+    body = '{"attributes": {"ref": "{{ unique }}"}}'
+    expect = [202]
+"#;
+
+/// A scenario that is right, but for its name.
+pub fn scenario(text: &str) -> Arc<Scenario> {
+    let text = format!("name = \"test\"\n{text}");
+    let scenario = Scenario::parse(Path::new("test.toml"), text.as_bytes(), &|_| None, &Overrides::default());
+    Arc::new(scenario.unwrap_or_else(|error| panic!("{error}\n{text}")))
+}
 
 /// A row of a CSV file by column.
 pub type Row = BTreeMap<String, String>;
