@@ -10,7 +10,7 @@ use super::rows::Tables;
 use super::source::is_secret;
 use super::tree::{Field, Table, hint, line_of};
 use super::trial::Trial;
-use crate::scenario::template::{Place, Template, TemplateError, is_header_value, known_names};
+use crate::scenario::template::{Place, Template, TemplateError, WrongCall, is_header_value, known_names};
 use crate::scenario::variant::{Request, Variant};
 
 const KEYS: [&str; 10] =
@@ -239,6 +239,16 @@ pub(super) fn compile(field: &Field<'_>, text: &Text, place: Place, trial: &Tria
         Err(TemplateError::Syntax { line, text }) => {
             let error = format_args!("is no template ({text}); check the text between `{{{{` and `}}}}`");
             field.mistake_in_line(line, error);
+            None
+        }
+        Err(TemplateError::WrongCalls(_)) if text.substituted => {
+            field.mistake("makes a call that fails with the values from the environment; check filters and functions");
+            None
+        }
+        Err(TemplateError::WrongCalls(calls)) => {
+            for WrongCall { line, text } in calls {
+                field.mistake_in_line(line, format_args!("cannot be rendered: {text}"));
+            }
             None
         }
         // The columns are wrong, which has been noted; nobody knows which names there are.

@@ -1,5 +1,6 @@
 //! Templates that need more than plain names, rendered by minijinja.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -9,6 +10,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Object, ObjectRepr, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
 
+use super::calls::{Calls, WrongCall};
 use super::function::{Argument, Call, FUNCTIONS, MADE_UP, Made};
 use super::place::{Escaped, REFUSAL};
 use super::{Name, OPERATION_NAMES, Place, Values};
@@ -29,16 +31,21 @@ pub(in crate::scenario) enum TemplateError {
     },
     /// It uses names that stand for nothing.
     UnknownNames(Vec<String>),
+    /// It makes calls that fail whenever they are made.
+    WrongCalls(Vec<WrongCall>),
 }
 
+/// How templates are written.
+pub(super) static SYNTAX: LazyLock<SyntaxConfig> = LazyLock::new(|| {
+    SyntaxConfig::builder().keep_trailing_newline(true).build().expect("the default delimiters are valid")
+});
+
 /// What all templates have in common; a clone shares it.
-static BASE: LazyLock<Environment<'static>> = LazyLock::new(|| {
+pub(super) static BASE: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
-    environment.set_syntax(
-        SyntaxConfig::builder().keep_trailing_newline(true).build().expect("the default delimiters are valid"),
-    );
+    environment.set_syntax(SYNTAX.clone());
     environment.set_auto_escape_callback(|place| AutoEscape::Custom(place.to_owned().into()));
     environment.set_formatter(write_value);
     environment.add_filter("json", json);
@@ -60,10 +67,30 @@ pub(super) struct Engine {
     pub(super) quiet: bool,
     /// No `pick` in it has more texts to choose from.
     pub(super) choices: usize,
+    /// The columns that it may look at, by number.
+    pub(super) looks_at: Arc<[usize]>,
+    /// The whole numbers that stand in it.
+    pub(super) numbers: Arc<[u64]>,
 }
 
 impl Engine {
+    /// # Errors
+    /// Wrong syntax, names that are not known, and calls that fail whenever they are made.
     pub(super) fn compile(source: &str, place: Place, columns: &[String]) -> Result<Self, TemplateError> {
+        let calls = Calls::of(source, columns);
+        let engine = Self::unjudged(source, place, columns)?;
+        if !calls.wrong.is_empty() {
+            return Err(TemplateError::WrongCalls(calls.wrong));
+        }
+        Ok(Self {
+            looks_at: calls.columns.into_iter().collect(),
+            numbers: calls.numbers.into_iter().filter_map(|number| u64::try_from(number).ok()).collect(),
+            ..engine
+        })
+    }
+
+    /// Compiles without a look at the calls.
+    pub(super) fn unjudged(source: &str, place: Place, columns: &[String]) -> Result<Self, TemplateError> {
         let mut environment = BASE.clone();
         environment
             .add_template_owned(place.name(), source.to_owned())
@@ -78,13 +105,20 @@ impl Engine {
             template.undeclared_variables(false).into_iter().filter(|name| !is_known(name)).collect()
         };
         unknown.sort();
-        if unknown.is_empty() {
-            // A comma stands between two arguments.
-            let choices = if source.contains("pick") { source.matches(',').count() + 1 } else { 1 };
-            Ok(Self { environment: Arc::new(environment), place, columns: columns.into(), quiet: false, choices })
-        } else {
-            Err(TemplateError::UnknownNames(unknown))
+        if !unknown.is_empty() {
+            return Err(TemplateError::UnknownNames(unknown));
         }
+        // A comma stands between two arguments.
+        let choices = if source.contains("pick") { source.matches(',').count() + 1 } else { 1 };
+        Ok(Self {
+            environment: Arc::new(environment),
+            place,
+            columns: columns.into(),
+            quiet: false,
+            choices,
+            looks_at: Arc::default(),
+            numbers: Arc::default(),
+        })
     }
 
     pub(super) fn render(&self, values: &Values<'_>) -> Result<String, RenderError> {
@@ -106,7 +140,7 @@ impl Engine {
 }
 
 /// What minijinja says, without the name that we gave the template.
-fn describe(error: &Error) -> String {
+pub(super) fn describe(error: &Error) -> String {
     let line = error.line().filter(|line| *line > 1).map(|line| format!(" in line {line} of the template"));
     let detail = error.detail().map(|detail| format!(": {detail}"));
     format!("{}{}{}", error.kind(), line.unwrap_or_default(), detail.unwrap_or_default())
@@ -124,6 +158,23 @@ struct Context {
     choice: Option<usize>,
     /// The calls so far that drew a value. One thread renders; the engine wants values that any may have.
     draws: AtomicU32,
+}
+
+/// The functions of an operation without a data row, by name.
+pub(super) fn functions() -> BTreeMap<String, Value> {
+    let context = Arc::new(Context {
+        columns: Arc::new([]),
+        rows: None,
+        seed: 0,
+        operation: Operation { user: 0, step: 0, number: 0, variant: 0, row: 0 },
+        clock: SystemTime::now,
+        part: 0,
+        choice: None,
+        draws: AtomicU32::new(0),
+    });
+    let function =
+        |name: &'static str| (name.to_owned(), Value::from_object(Function { name, context: context.clone() }));
+    FUNCTIONS.map(function).into()
 }
 
 impl Context {
