@@ -18,6 +18,7 @@ mod population;
 mod quota_use;
 mod read;
 mod retry;
+mod rotation;
 mod rules;
 mod shown;
 mod shuffle;

@@ -34,7 +34,7 @@ impl Guard {
             return Ok(None);
         }
         let mut keeper = SnapshotKeeper::new(scenario.clone(), base, tokens)?;
-        say(&format!("reading the attributes of {} before the run", rows(scenario.rows())));
+        say(&format!("reading the attributes of {} before the run", rows(scenario.rows_within_reach())));
         let kept = keeper.take().await?;
         Ok(Some(Self { keeper, kept }))
     }

@@ -96,14 +96,14 @@ impl SnapshotKeeper {
         Ok(Self { read, snapshot, errand: Errand::new(scenario.clone(), base, tokens, left)?, scenario })
     }
 
-    /// Reads the attributes of all data rows; rows that name the same attributes count once.
+    /// Reads the attributes of all data rows that the run can use; rows that name the same attributes count once.
     ///
     /// # Errors
     /// At the first row that cannot be read: what was never seen cannot be put back.
     pub async fn take(&mut self) -> Result<Vec<Kept>, SnapshotError> {
         let mut places: Vec<(u64, Whereabouts)> = Vec::new();
         let mut seen = BTreeSet::new();
-        for row in 0..self.scenario.rows() {
+        for row in 0..self.scenario.rows_within_reach() {
             let number = row as u64 + 1;
             let unknown = |reason| SnapshotError::Unreadable { row: number, path: "read.path".to_owned(), reason };
             let place = self.place(number).map_err(unknown)?;

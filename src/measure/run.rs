@@ -360,8 +360,8 @@ impl fmt::Display for Warning {
             ),
             Self::RowsRanOut { table, rows } => write!(
                 f,
-                "the data table `{table}` has run out after {} operations, so nothing more was due; add rows, or take them \
-                 again with `pick`",
+                "the data table `{table}` of {} rows has run out, so nothing more was due; add rows, or take them again with \
+                 `pick`",
                 count(*rows)
             ),
             Self::Interrupted { elapsed_s, planned_s } => write!(

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::variant::Variant;
-use super::{Dialect, Endpoint, Scenario, Schedule, Verification, Wish};
+use super::{Dialect, Endpoint, Scenario, Verification, Wish};
 use crate::units::format::{count, duration};
 
 /// Something in a scenario that is allowed but may do harm.
@@ -52,14 +52,14 @@ impl fmt::Display for Caution {
                 match operations {
                     Some(operations) => write!(
                         f,
-                        "the data table `{table}` has {rows} rows for {} operations and gives each of them once, so the run \
-                         ends early",
+                        "the data table `{table}` has {rows} rows, too few for its share of {} operations, and gives each of \
+                         them once, so the run ends early",
                         count(*operations)
                     )?,
                     None => write!(
                         f,
-                        "the data table `{table}` has {rows} rows and gives each of them once, so the run ends after as \
-                         many operations, and nothing says that it needs no more"
+                        "the data table `{table}` has {rows} rows and gives each of them once, so the run ends when they are \
+                         used up, and nothing says that it needs no more"
                     )?,
                 }
                 f.write_str("; add rows, set `load.iterations`, or take rows again with `pick`")
@@ -94,13 +94,9 @@ impl Scenario {
     fn few_rows(&self) -> Option<Caution> {
         let data = self.shortest_unique()?;
         let rows = data.rows.len() as u64;
-        let operations = match &self.load.schedule {
-            Schedule::Users(closed) => {
-                closed.iterations.map(|each| each.saturating_mul(u64::from(self.load.max_users())))
-            }
-            Schedule::Arrivals(open) => Some(open.arrivals.count()),
-        };
-        let is_short = operations.is_none_or(|operations| operations > rows);
+        let operations = self.load.most_operations();
+        let most = self.most_operations()?;
+        let is_short = operations.is_none_or(|operations| operations > most);
         is_short.then(|| Caution::FewRows { table: data.name.clone(), rows, operations })
     }
 

@@ -198,7 +198,7 @@ fn read(document: &Document<'_>, tree: &DeTable<'_>, overrides: &Overrides) -> O
     // What is seen and put back are the rows of the first table.
     let (_, columns) = tables.of(None);
     let how_to_read = read::read(&root, columns, seed);
-    let snapshot = read::snapshot(&root, columns, variants.as_deref(), seed);
+    let snapshot = read::snapshot(&root, columns, (variants.as_deref(), load.as_ref()), seed);
     let scenario = Scenario {
         name: name?,
         seed,

@@ -5,8 +5,9 @@ use std::num::NonZeroU32;
 use rand::{Rng as _, RngExt, SeedableRng};
 use rand_xoshiro::SplitMix64;
 
-use super::shuffle::shuffled;
-use super::{Closed, Data, Pick, Scenario, Span};
+use super::rotation::{Rotation, Turn};
+use super::variant::Variant;
+use super::{Closed, Data, Load, Pick, Scenario, Schedule, Span};
 use crate::units::Duration;
 
 /// One intended attribute change.
@@ -54,8 +55,8 @@ impl Scenario {
     #[must_use]
     pub fn operation(&self, user: u32, step: u64) -> Operation {
         let number = step * u64::from(self.load.max_users()) + u64::from(user);
-        let variant = self.variant_of(number);
-        Operation { user, step, number, variant, row: self.row_of(variant, number) }
+        let Turn { variant, of_table } = self.rotation().turn(number);
+        Operation { user, step, number, variant, row: self.row_of(variant, number, of_table) }
     }
 
     /// The operation with this number in the run.
@@ -91,47 +92,64 @@ impl Scenario {
         self.data.get(self.variants[variant].data)
     }
 
-    /// The table that runs out first, of those whose rows are taken once and that a variant uses: operations that bear the
-    /// number of no row of it do not take place. `None` where no table runs out.
+    /// The table that runs out first, of those whose rows are taken once; `None` where no table runs out.
     #[must_use]
     pub fn shortest_unique(&self) -> Option<&Data> {
-        let tables = (0..self.variants.len()).filter_map(|variant| self.table_of(variant));
-        tables.filter(|data| data.pick == Pick::Unique).min_by_key(|data| data.rows.len())
+        self.first_end().map(|(_, data)| data)
     }
 
-    /// The number of operations after which a table whose rows are taken once has run out; `None` where none does.
+    /// The number of operations after which a table whose rows are taken once has run out: the next one needs a row that is
+    /// not there, so neither it nor any after it takes place. `None` where none runs out.
     #[must_use]
     pub fn most_operations(&self) -> Option<u64> {
-        self.shortest_unique().map(|data| data.rows.len() as u64)
+        self.first_end().map(|(operations, _)| operations)
     }
 
-    /// Variants come in blocks that hold each as often as its weight says, in an order that the seed gives each block.
-    fn variant_of(&self, number: u64) -> usize {
-        if self.variants.len() == 1 {
-            return 0;
-        }
-        let length: u32 = self.variants.iter().map(|variant| variant.weight.get()).sum();
-        let place = u32::try_from(number % u64::from(length)).expect("a remainder by a length is below it");
-        let block = number / u64::from(length);
-        let mut element = shuffled(random(self.seed, Purpose::Variant, block).next_u64(), length, place);
-        for (index, variant) in self.variants.iter().enumerate() {
-            match element.checked_sub(variant.weight.get()) {
-                Some(rest) => element = rest,
-                None => return index,
-            }
-        }
-        unreachable!("an element is below the sum of the weights")
+    /// The table that runs out first, and after how many operations.
+    fn first_end(&self) -> Option<(u64, &Data)> {
+        let unique = self.data.iter().enumerate().filter(|(_, data)| data.pick == Pick::Unique);
+        let end = |table, data: &Data| self.rotation().end_of(table, data.rows.len() as u64);
+        unique.filter_map(|(table, data)| Some((end(table, data)?, data))).min_by_key(|(end, _)| *end)
     }
 
-    fn row_of(&self, variant: usize, number: u64) -> usize {
+    fn rotation(&self) -> Rotation<'_> {
+        Rotation { variants: &self.variants, seed: self.seed }
+    }
+
+    fn row_of(&self, variant: usize, number: u64, turn: u64) -> usize {
         let Some(data) = self.table_of(variant) else { return 0 };
         let rows = data.rows.len() as u64;
         let row = match data.pick {
             // Unique rows wrap only for numbers that no operation of a run bears.
-            Pick::Sequential | Pick::Unique => number % rows,
+            Pick::Sequential | Pick::Unique => turn % rows,
             Pick::Random => random(self.seed, Purpose::Row, number).random_range(0..rows),
         };
         usize::try_from(row).expect("a remainder by a length fits")
+    }
+}
+
+/// How many rows of the first table, from its start on, the operations of a schedule can take; all of them where nothing
+/// bounds the operations, where chance chooses, or where no variant uses the table.
+pub(super) fn rows_within_reach(first: &Data, variants: &[Variant], load: &Load) -> usize {
+    let rows = first.rows.len();
+    let is_used = variants.iter().any(|variant| variant.data == 0);
+    match load.most_operations() {
+        Some(operations) if first.pick != Pick::Random && is_used => {
+            let turns = Rotation { variants, seed: 0 }.most_turns(0, operations);
+            usize::try_from(turns).unwrap_or(rows).min(rows)
+        }
+        _ => rows,
+    }
+}
+
+impl Load {
+    /// No operation has this number or a higher one; `None` where users go on for as long as the stages leave them time.
+    #[must_use]
+    pub fn most_operations(&self) -> Option<u64> {
+        match &self.schedule {
+            Schedule::Users(closed) => closed.iterations.map(|each| each.saturating_mul(u64::from(self.max_users()))),
+            Schedule::Arrivals(open) => Some(open.arrivals.count()),
+        }
     }
 }
 

@@ -138,11 +138,7 @@ impl Scenario {
         let permits = self.limit.map(|limit| permits(&limit, length));
         let keys = if self.limit.is_some_and(|limit| limit.per == LimitKey::Token) { tokens as u64 } else { 1 };
         let by_limit = permits.map(|permits| permits.saturating_mul(keys));
-        let by_schedule = match &self.load.schedule {
-            Schedule::Users(closed) => closed.iterations.map(|each| each.saturating_mul(u64::from(users))),
-            Schedule::Arrivals(open) => Some(open.arrivals.count()),
-        };
-        let operations = by_schedule.into_iter().chain(self.most_operations()).min();
+        let operations = self.load.most_operations().into_iter().chain(self.most_operations()).min();
         let attempts_each = self.retry.as_ref().map_or(1, |retry| u64::from(retry.max) + 1);
         let at_worst = operations.map(|operations| operations.saturating_mul(attempts_each));
         let most_requests = by_limit.into_iter().chain(at_worst).min();

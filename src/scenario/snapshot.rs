@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::operation::rows_within_reach;
 use super::read::of_row;
 use super::template::{Template, Values};
 use super::variant::{RenderError, Rendered, Request};
@@ -74,7 +75,7 @@ impl Scenario {
         self.snapshot.as_ref()?;
         let read = self.read.as_ref()?;
         let (mut paths, mut places) = (BTreeSet::new(), BTreeSet::new());
-        for row in 0..self.rows() {
+        for row in 0..self.rows_within_reach() {
             // A row on which a template fails is found when it is read.
             let path = read.request(self, row).map(|request| request.path.into_owned()).unwrap_or_default();
             places.insert((path.clone(), read.query(self, row).unwrap_or_default()));
@@ -87,6 +88,12 @@ impl Scenario {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.data.first().map_or(1, |data| data.rows.len())
+    }
+
+    /// Those of them, from the first on, that the operations of the schedule can take: only their attributes can change.
+    #[must_use]
+    pub fn rows_within_reach(&self) -> usize {
+        self.data.first().map_or(1, |first| rows_within_reach(first, &self.variants, &self.load))
     }
 }
 

@@ -6,11 +6,12 @@ use super::rows::Columns;
 use super::tree::{Field, Table};
 use super::trial::Trial;
 use super::variants::{Headers, Pair, compile, headers, request};
+use crate::scenario::operation::rows_within_reach;
 use crate::scenario::read::check_query;
 use crate::scenario::snapshot::{ATTRIBUTES, CHANGED, all_with_marks, holds_all, is_marked};
 use crate::scenario::template::{Place, Template};
 use crate::scenario::variant::{Request, Variant};
-use crate::scenario::{Data, Pick, Read, Snapshot};
+use crate::scenario::{Data, Load, Pick, Read, Snapshot};
 use crate::units::format::count;
 
 const READ: [&str; 3] = ["path", "headers", "attributes"];
@@ -55,7 +56,7 @@ pub(super) fn read(root: &Table<'_>, columns: Columns<'_>, seed: u64) -> Option<
 pub(super) fn snapshot(
     root: &Table<'_>,
     columns: Columns<'_>,
-    variants: Option<&[Variant]>,
+    (variants, load): (Option<&[Variant]>, Option<&Load>),
     seed: u64,
 ) -> Option<Snapshot> {
     let field = root.field("snapshot")?;
@@ -67,17 +68,21 @@ pub(super) fn snapshot(
     if enabled? && root.field("read").is_none() {
         field.mistake("needs to know how attributes are seen; add [read] with path and attributes");
     }
-    let rows = match columns {
-        Columns::Data(data) => Some(&data.rows),
+    let data = match columns {
+        Columns::Data(data) => Some(data),
         Columns::None | Columns::Unknown => None,
     };
-    if let Some(rows) = rows.filter(|rows| rows.len() as u64 > most_rows) {
+    // Without its load nobody knows which rows a run leaves alone.
+    let reach = |data| variants.zip(load).map(|(variants, load)| rows_within_reach(data, variants, load) as u64);
+    let reach = data.map_or(0, |data| reach(data).unwrap_or(data.rows.len() as u64));
+    if reach > most_rows {
         field.mistake(format_args!(
             "would read {} rows, and `snapshot.most_rows` is {}; raise it, or use fewer rows",
-            count(rows.len() as u64),
+            count(reach),
             count(most_rows)
         ));
     }
+    let rows = data.map(|data| &data.rows);
     if let Some(name) =
         rows.and_then(|rows| rows.columns().iter().find(|name| [ATTRIBUTES, CHANGED].contains(&name.as_str())))
     {
