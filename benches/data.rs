@@ -14,12 +14,17 @@ use patchload::scenario::{Overrides, Scenario};
 
 const ROWS: u32 = 1_000_000;
 
-/// The tables: file, columns, and what stands around, between and after the cells of a row.
-const TABLES: [(&str, &[&str]); 3] = [
-    ("participants.csv", &["conversation_id", "participant_id", "role", "type"]),
-    ("ids.csv", &["a", "b", "c", "d", "e", "f", "g", "h"]),
-    ("ids.jsonl", &["a", "b"]),
+/// The tables: file, columns, and the `ref` in the body. The loader tries a filter on each different cell: a role is one of
+/// a few, and an identifier is another one in each row.
+const TABLES: [(&str, &[&str], &str); 5] = [
+    ("participants.csv", PARTICIPANTS, "{{ participant_id }}"),
+    ("participants.csv", PARTICIPANTS, "{{ role | upper }}"),
+    ("participants.csv", PARTICIPANTS, "{{ participant_id | upper }}"),
+    ("ids.csv", &["a", "b", "c", "d", "e", "f", "g", "h"], "{{ b }}"),
+    ("ids.jsonl", &["a", "b"], "{{ b }}"),
 ];
+
+const PARTICIPANTS: &[&str] = &["conversation_id", "participant_id", "role", "type"];
 
 #[expect(clippy::print_stdout, reason = "a bench prints what it measures")]
 fn main() -> io::Result<()> {
@@ -27,12 +32,13 @@ fn main() -> io::Result<()> {
         return load(Path::new(&scenario));
     }
     let folder = tempfile::tempdir()?;
-    for (file, columns) in TABLES {
+    for (file, columns, reference) in TABLES {
         let path = folder.path().join(file);
         write_table(&path, columns)?;
         let scenario = folder.path().join("scenario.toml");
-        fs::write(&scenario, scenario_of(file, columns))?;
-        println!("{file}: {ROWS} rows, {} columns, {} MB", columns.len(), fs::metadata(&path)?.len() / 1_000_000);
+        fs::write(&scenario, scenario_of(file, columns, reference))?;
+        let megabytes = fs::metadata(&path)?.len() / 1_000_000;
+        println!("{file}: {ROWS} rows, {} columns, {megabytes} MB, {reference}", columns.len());
         for _ in 0..3 {
             let status = Command::new(env::current_exe()?).arg("--load").arg(&scenario).status()?;
             assert!(status.success(), "a table that was written is loaded");
@@ -55,7 +61,7 @@ fn load(path: &Path) -> io::Result<()> {
 }
 
 /// A scenario with a path, a header and a body of columns, all of which the loader tries.
-fn scenario_of(file: &str, columns: &[&str]) -> String {
+fn scenario_of(file: &str, columns: &[&str], reference: &str) -> String {
     let (first, second) = (columns[0], columns[1]);
     format!(
         r#"
@@ -68,7 +74,7 @@ fn scenario_of(file: &str, columns: &[&str]) -> String {
         [[variant]]
         name = "attributes"
         path = "/{{{{ {first} }}}}/{{{{ {second} }}}}"
-        body = '{{"ref": "{{{{ {second} }}}}"}}'
+        body = '{{"ref": "{reference}"}}'
         expect = [202]
         [load]
         stages = [{{ for = "1s", users = 1 }}]

@@ -139,12 +139,33 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>, LoadError> {
 
 /// All of a file that is read as a whole.
 fn content_of(path: &Path) -> io::Result<Vec<u8>> {
+    content(&fs::File::open(path)?)
+}
+
+fn content(file: &fs::File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    fs::File::open(path)?.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
+    file.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LONGEST_FILE {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     Ok(bytes)
+}
+
+/// Opens a file that the scenario names, with its length in bytes.
+///
+/// # Errors
+/// Why it cannot be read. A pipe or a device is refused before it is opened: to open a pipe that nobody writes to takes for
+/// ever.
+fn open_named(path: &Path) -> Result<(fs::File, u64), String> {
+    let reason = |error: io::Error| error.kind().to_string();
+    let metadata = fs::metadata(path).map_err(reason)?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.to_string());
+    }
+    if !metadata.is_file() {
+        return Err("a pipe or a device is no file".to_owned());
+    }
+    Ok((fs::File::open(path).map_err(reason)?, metadata.len()))
 }
 
 /// What `read` makes of a file's content, unless it notes a mistake; it gives `None` only after noting one.

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::content_of;
 use super::environment::Text;
 use super::tree::{Field, Table};
+use super::{content, open_named};
 
 /// The body of a variant.
 pub(super) enum Body<'a> {
@@ -34,10 +34,11 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Body<'a> {
 fn of_file<'a>(field: &Field<'a>) -> Option<(Field<'a>, Text)> {
     let path = field.text()?;
     let directory = field.document.path.parent().unwrap_or(Path::new(""));
-    let bytes = match content_of(&directory.join(&path.value)) {
+    let opened = open_named(&directory.join(&path.value));
+    let bytes = match opened.and_then(|(file, _)| content(&file).map_err(|error| error.kind().to_string())) {
         Ok(bytes) => bytes,
-        Err(error) => {
-            let (shown, reason) = (&path.shown, error.kind());
+        Err(reason) => {
+            let shown = &path.shown;
             field.mistake(format_args!(
                 "is `{shown}`, which cannot be read ({reason}); write a path relative to the scenario"
             ));

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
+use super::super::open_named;
 use super::super::tree::Field;
 use super::{comma, lines};
 use crate::scenario::template::is_taken;
@@ -36,10 +37,10 @@ pub(super) fn read(field: &Field<'_>) -> Option<Rows> {
     let text = field.text()?;
     let directory = field.document.path.parent().unwrap_or(Path::new(""));
     let path = directory.join(&text.value);
-    let (reader, length) = match open(&path) {
-        Ok(opened) => opened,
-        Err(error) => {
-            let (shown, reason) = (&text.shown, error.kind());
+    let (reader, length) = match open_named(&path) {
+        Ok((opened, length)) => (BufReader::with_capacity(BUFFER, opened), length),
+        Err(reason) => {
+            let shown = &text.shown;
             field.mistake(format_args!(
                 "is `{shown}`, which cannot be read ({reason}); write a path relative to the scenario"
             ));
@@ -63,15 +64,6 @@ pub(super) fn read(field: &Field<'_>) -> Option<Rows> {
         return None;
     }
     (file.mistakes == 0).then_some(rows)
-}
-
-fn open(path: &Path) -> io::Result<(BufReader<fs::File>, u64)> {
-    let file = fs::File::open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    Ok((BufReader::with_capacity(BUFFER, file), metadata.len()))
 }
 
 impl DataFile<'_> {
