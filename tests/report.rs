@@ -25,6 +25,9 @@ fn seconds(n: u64, attempts: u64, variants: usize) -> Vec<patchload::measure::Se
     (0..n).map(|number| synthetic::second(number, attempts, variants)).collect()
 }
 
+/// Outcome, status (0 for none), code and field.
+type Refusal = (Outcome, u16, &'static str, Option<&'static str>);
+
 #[test]
 fn a_run_of_two_variants_shows_each_and_all() {
     assert_golden("report-two-variants.txt", &text(&synthetic::run(&seconds(11, 400, 2))));
@@ -102,7 +105,7 @@ fn payloads() -> Run {
         "e-quota",
         "e-nothing-changes",
     ];
-    let refusals: [&[(Outcome, u16, &str, Option<&str>)]; 11] = [
+    let refusals: [&[Refusal]; 11] = [
         &[],
         &[(Outcome::Failed, 503, "service.unavailable", None), (Outcome::Broken, 0, "timeout", None)],
         &[],
