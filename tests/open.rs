@@ -51,7 +51,7 @@ fn a_stall_is_felt_by_all_that_was_due_in_it() {
     // stall's 200 ms. Over a minute that is evened out.
     let (excess, most) = if seconds < 60 { ((slow - 0.2).max(0.0), 0.02) } else { (0.0, 0.01) };
     for (percent, share_of_stall) in [(90.0, 0.5), (95.0, 0.75), (99.0, 0.95)] {
-        let (expected, found) = (200.0 * share_of_stall, ms(stalled, Clock::Response, percent));
+        let (expected, found): (f64, f64) = (200.0 * share_of_stall, ms(stalled, Clock::Response, percent));
         let allowed = (0.03 * expected).max(5.0) + excess / 0.2 * 200.0;
         assert!((found - expected).abs() <= allowed, "p{percent}: {found} ms for {expected} ms +- {allowed}");
     }
