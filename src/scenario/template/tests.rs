@@ -374,7 +374,8 @@ proptest! {
         for place in Place::ALL {
             let engine = Engine::compile(&source, place, rows.columns()).unwrap();
             let template = Template::compile(&source, place, rows.columns()).unwrap();
-            prop_assert!(template.is_plain());
+            // A text that opens a statement goes to the engine, wherever it stands.
+            prop_assert!(template.is_plain() || source.contains("{%") || source.contains("{#"));
             prop_assert_eq!(template.render(&values).ok().map(Cow::into_owned), engine.render(&values).ok());
         }
     }
