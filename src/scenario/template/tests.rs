@@ -375,7 +375,8 @@ proptest! {
             let engine = Engine::compile(&source, place, rows.columns()).unwrap();
             let template = Template::compile(&source, place, rows.columns()).unwrap();
             // A text that opens a statement goes to the engine, wherever it stands.
-            prop_assert!(template.is_plain() || source.contains("{%") || source.contains("{#"));
+            let opens_a_statement = source.contains("{%") || source.contains("{#");
+            prop_assert!(template.is_plain() || opens_a_statement);
             prop_assert_eq!(template.render(&values).ok().map(Cow::into_owned), engine.render(&values).ok());
         }
     }
