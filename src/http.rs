@@ -52,10 +52,59 @@ pub struct Attempt {
     pub answer: Answer,
 }
 
+/// A request of a check, which is no attempt of the load.
+#[derive(Debug)]
+pub struct Ask<'a> {
+    /// What it is.
+    pub purpose: Purpose,
+    /// Path, headers and body.
+    pub rendered: Rendered<'a>,
+    /// The value of the `Authorization` header.
+    pub authorization: Option<HeaderValue>,
+}
+
+/// What a request of a check is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A GET, whose answer is accepted with any 2xx.
+    Read,
+    /// The request of this variant once more.
+    Write(usize),
+    /// The same, of a client that hangs up when it has sent it and does not wait for the answer: the attempt is broken,
+    /// with the code [`HUNG_UP`], unless the answer was there before.
+    Unanswered(usize),
+}
+
+impl Purpose {
+    /// The variant whose method and expectations hold; `None` for a read.
+    #[must_use]
+    pub fn variant(self) -> Option<usize> {
+        match self {
+            Self::Read => None,
+            Self::Write(variant) | Self::Unanswered(variant) => Some(variant),
+        }
+    }
+}
+
+/// The code of an attempt whose client did not wait for the answer.
+pub const HUNG_UP: &str = "hung_up";
+
+/// What came back to a request of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The attempt, as one of the load would be told.
+    pub attempt: Attempt,
+    /// The body of the answer, at most the first 16 MiB.
+    pub body: Vec<u8>,
+}
+
 /// The connections of one user: what an attempt is sent by.
 ///
 /// One implementation speaks HTTP through reqwest; tests of the engine have one that follows a script.
 pub trait Transport {
     /// Sends one request and reads the whole response.
     fn attempt(&self, request: Request<'_>) -> impl Future<Output = Attempt>;
+
+    /// Sends one request of a check, and keeps what comes back.
+    fn ask(&self, ask: Ask<'_>) -> impl Future<Output = Asked>;
 }

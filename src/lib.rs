@@ -11,6 +11,7 @@
 //! | 1 | [`pace`] | when something is due, and who does it |
 //! | 1 | [`quota`] | models of rate limiters as pure functions of arrivals |
 //! | 2 | [`judge`] | thresholds, and the verdict on the measurement itself |
+//! | 2 | [`consistency`] | what writes and reads say about each other: idempotency, visibility, lost updates |
 //! | 3 | [`scenario`] | a TOML file to a checked scenario; templates; data rows; what each operation is |
 //! | 4 | [`http`] | one attempt to one outcome: connections, TLS, logins, classification |
 //! | 4 | [`sim`] | the simulated API |
@@ -29,7 +30,7 @@
 //! [`cli`] passes each second to [`results::Folder`], and at the end the [`measure::Run`] to [`report`].
 //!
 //! # What must stay true
-//! - `units`, `measure`, `stats`, `pace`, `quota`, `judge` and `report` do no I/O and read no clock.
+//! - `units`, `measure`, `stats`, `pace`, `quota`, `judge`, `consistency` and `report` do no I/O and read no clock.
 //! - `Instant::now()` stands in `engine`, `http` and `sim` only; the engine reads time through [`units::Timer`], which
 //!   tests can pause.
 //! - Only `cli` prints.
@@ -38,6 +39,7 @@
 //! - What the server does is data, never an error.
 
 pub mod cli;
+pub mod consistency;
 pub mod engine;
 pub mod http;
 pub mod judge;

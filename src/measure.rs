@@ -3,6 +3,7 @@
 //! This module owns the words of the result files: [`Outcome`], [`Clock`], the one HDR configuration, [`Interval`] and
 //! [`Run`]. It does no I/O, reads no clock and judges nothing.
 
+mod checks;
 mod distributions;
 mod failures;
 mod interval;
@@ -11,6 +12,7 @@ mod run;
 mod sample;
 mod snapshot;
 
+pub use checks::{Check, Checks, Effort, Findings, Merge, Mode, Repetitions, VariantChecks, Violation};
 pub use distributions::{Clock, Distributions, PERCENTILES, micros, new_histogram, quantile};
 pub use failures::{Failure, FailureKey, Failures, MAX_CORRELATION_IDS, MAX_FAILURES, OTHER};
 #[cfg(test)]

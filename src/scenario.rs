@@ -5,6 +5,7 @@
 
 mod care;
 mod caution;
+mod checks;
 mod curl;
 mod data;
 mod hidden;
@@ -38,6 +39,7 @@ use url::Url;
 
 pub use care::{AllowedHours, Care, Outside, StopRules, Unauthorized};
 pub use caution::Caution;
+pub use checks::{Checks, Idempotency, Sampled, Visibility};
 pub use curl::{curl, curl_read, curl_restore};
 pub use data::{Data, Pick, Rows};
 pub use hidden::Hidden;
@@ -90,6 +92,8 @@ pub struct Scenario {
     pub snapshot: Option<Snapshot>,
     /// What is tried again; `None` for nothing.
     pub retry: Option<Retry>,
+    /// What is checked; `None` for nothing.
+    pub checks: Option<Checks>,
     /// What answers are called, in the order of the file; none where the scenario says nothing.
     pub outcomes: Vec<Rule>,
     /// What the run is to keep, in the order of the file; none where the scenario says nothing.

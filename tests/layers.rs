@@ -11,30 +11,42 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with what it may import. The order is that of the layers; a row names rows above it only.
-const TABLE: [(&str, &[&str]); 13] = [
+const TABLE: [(&str, &[&str]); 14] = [
     ("units", &[]),
     ("measure", &["units"]),
     ("stats", &["units"]),
     ("pace", &["units"]),
     ("quota", &["units"]),
     ("judge", &["units", "measure", "stats"]),
-    ("scenario", &["units", "pace", "quota", "judge"]),
+    ("consistency", &["units", "measure", "stats"]),
+    ("scenario", &["units", "measure", "pace", "quota", "judge"]),
     ("http", &["units", "measure", "scenario"]),
     ("sim", &["units", "quota", "scenario"]),
-    ("engine", &["units", "measure", "stats", "pace", "quota", "judge", "scenario", "http"]),
-    ("results", &["units", "measure", "stats", "judge", "scenario"]),
-    ("report", &["units", "measure", "stats", "pace", "quota", "judge", "scenario", "results"]),
+    ("engine", &["units", "measure", "stats", "pace", "quota", "judge", "consistency", "scenario", "http"]),
+    ("results", &["units", "measure", "stats", "judge", "consistency", "scenario"]),
+    ("report", &["units", "measure", "stats", "pace", "quota", "judge", "consistency", "scenario", "results"]),
     (
         "cli",
         &[
-            "units", "measure", "stats", "pace", "quota", "judge", "scenario", "http", "sim", "engine", "results",
+            "units",
+            "measure",
+            "stats",
+            "pace",
+            "quota",
+            "judge",
+            "consistency",
+            "scenario",
+            "http",
+            "sim",
+            "engine",
+            "results",
             "report",
         ],
     ),
 ];
 
 /// Modules that do no I/O and read no clock.
-const PURE: [&str; 7] = ["units", "measure", "stats", "pace", "quota", "judge", "report"];
+const PURE: [&str; 8] = ["units", "measure", "stats", "pace", "quota", "judge", "consistency", "report"];
 
 /// Modules in which the system's clock may be read.
 const CLOCKS: [&str; 3] = ["engine", "http", "sim"];

@@ -11,7 +11,7 @@ use super::{broken, classify};
 use crate::scenario::{Rendered, Scenario};
 
 /// The longest body that is read whole, in bytes: far more than a resource with its attributes.
-const LONGEST_BODY: usize = 16 * 1024 * 1024;
+pub(super) const LONGEST_BODY: usize = 16 * 1024 * 1024;
 
 /// A connection of its own to the target.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError};
 
+use super::HUNG_UP;
 use crate::measure::{Answer, Outcome};
 
 /// What an attempt knew when it broke.
@@ -36,6 +37,12 @@ pub(super) fn answer(error: &reqwest::Error, breakage: Breakage) -> Answer {
         not_sent,
         ..Answer::bare(Outcome::Broken)
     }
+}
+
+/// The answer for a request whose client hung up before the answer.
+pub(super) fn hung_up() -> Answer {
+    let message = "the client hung up before the answer, as it was to do".to_owned();
+    Answer { code: HUNG_UP.to_owned(), message: Some(message), ..Answer::bare(Outcome::Broken) }
 }
 
 /// What broke, in a word or two.

@@ -28,14 +28,25 @@ const NO_TYPE: &str = "about:blank";
 pub(super) fn outcome(variant: &Variant, status: u16) -> Outcome {
     if variant.expect.contains(&status) {
         Outcome::Accepted
-    } else if status == 429 || variant.throttled_status.contains(&status) {
+    } else if variant.throttled_status.contains(&status) {
         Outcome::Throttled
     } else {
-        match status {
-            400..=499 => Outcome::Rejected,
-            500.. => Outcome::Failed,
-            _ => Outcome::Unexpected,
-        }
+        outcome_of_status(status)
+    }
+}
+
+/// The class of the status of a read.
+pub(super) fn outcome_of_read(status: u16) -> Outcome {
+    if (200..=299).contains(&status) { Outcome::Accepted } else { outcome_of_status(status) }
+}
+
+/// The class of a status that nobody expects.
+fn outcome_of_status(status: u16) -> Outcome {
+    match status {
+        429 => Outcome::Throttled,
+        400..=499 => Outcome::Rejected,
+        500.. => Outcome::Failed,
+        _ => Outcome::Unexpected,
     }
 }
 

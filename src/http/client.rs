@@ -7,14 +7,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Client, ClientBuilder, Method, Proxy, Response, Url, redirect, retry};
 
+use super::aside::LONGEST_BODY;
 use super::broken::{self, Breakage};
 use super::classify::{self, KEPT_BODY, Reply};
 use super::connect::{ConnectLayer, ConnectTrace, TracedBody};
 use super::veil::Veil;
-use super::{Attempt, Request, Transport, tls};
+use super::{Ask, Asked, Attempt, Purpose, Request, Transport, tls};
 use crate::measure::{Answer, Outcome};
 use crate::scenario::{Compression, ConnectionOptions, Connections, HttpVersion, Scenario};
 use crate::units::{Duration, Timer};
+
+/// A client that hangs up lets its request leave before: writing was asked for, and the connection is about to.
+const TIME_TO_LEAVE: Duration = Duration::from_millis(1);
 
 /// Why no client could be made.
 #[derive(Debug, thiserror::Error)]
@@ -178,31 +182,59 @@ struct Progress {
 
 impl<T: Timer> Transport for HttpUser<T> {
     async fn attempt(&self, request: Request<'_>) -> Attempt {
-        let variant = request.variant;
-        let trace = Arc::new(ConnectTrace::default());
-        let authorization = request.authorization.clone();
-        let veil = Veil::new(&self.scenario.hidden, authorization.as_ref());
-        let mut progress = Progress::default();
-        // Building the request is our own work: it is lag, not service.
-        let built = self.build(request, &trace);
-        let sent = self.timer.now();
-        let result = match built {
-            Ok(request) => trace.follow(self.exchange((variant, request), veil, &mut progress)).await,
-            Err(error) => Err(error),
-        };
-        let done = self.timer.now();
-        let answer = result.unwrap_or_else(|error| {
-            let breakage = Breakage { written: self.was_written(&trace, &error), status: progress.status };
-            let mut answer = broken::answer(&error, breakage);
-            answer.correlation_id = classify::correlation_id(&progress.headers, veil);
-            answer.retry_after = classify::retry_after(&progress.headers);
-            answer
-        });
-        Attempt { sent, first_byte: progress.first_byte, done, connect: trace.duration(), answer }
+        let Request { variant, rendered, authorization } = request;
+        self.send(Ask { purpose: Purpose::Write(variant), rendered, authorization }, Keep::ToUnderstand).await.attempt
+    }
+
+    async fn ask(&self, ask: Ask<'_>) -> Asked {
+        self.send(ask, Keep::Whole).await
     }
 }
 
 impl<T: Timer> HttpUser<T> {
+    async fn send(&self, ask: Ask<'_>, keep: Keep) -> Asked {
+        let purpose = ask.purpose;
+        let trace = Arc::new(ConnectTrace::default());
+        let authorization = ask.authorization.clone();
+        let veil = Veil::new(&self.scenario.hidden, authorization.as_ref());
+        let mut progress = Progress::default();
+        // Building the request is our own work: it is lag, not service.
+        let built = self.build(ask, &trace);
+        let sent = self.timer.now();
+        let result = match built {
+            Ok(request) => {
+                let exchange = trace.follow(self.exchange((purpose, keep), request, veil, &mut progress));
+                tokio::select! {
+                    biased;
+                    result = exchange => result,
+                    () = self.time_to_hang_up(purpose, &trace) => Ok((broken::hung_up(), Vec::new())),
+                }
+            }
+            Err(error) => Err(error),
+        };
+        let done = self.timer.now();
+        let (answer, body) = result.unwrap_or_else(|error| {
+            let breakage = Breakage { written: self.was_written(&trace, &error), status: progress.status };
+            let mut answer = broken::answer(&error, breakage);
+            answer.correlation_id = classify::correlation_id(&progress.headers, veil);
+            answer.retry_after = classify::retry_after(&progress.headers);
+            (answer, Vec::new())
+        });
+        let first_byte = progress.first_byte;
+        Asked { attempt: Attempt { sent, first_byte, done, connect: trace.duration(), answer }, body }
+    }
+
+    /// Waits until a client that does not want the answer has sent its request; for all others for ever.
+    async fn time_to_hang_up(&self, purpose: Purpose, trace: &ConnectTrace) {
+        match purpose {
+            Purpose::Unanswered(_) => {
+                trace.writing().await;
+                self.timer.sleep_until(self.timer.now() + TIME_TO_LEAVE).await;
+            }
+            Purpose::Read | Purpose::Write(_) => std::future::pending().await,
+        }
+    }
+
     /// Whether the server may have seen a request that broke.
     fn was_written(&self, trace: &ConnectTrace, error: &reqwest::Error) -> bool {
         match self.scenario.target.connection.http {
@@ -215,12 +247,13 @@ impl<T: Timer> HttpUser<T> {
         }
     }
 
-    fn build(&self, request: Request<'_>, trace: &Arc<ConnectTrace>) -> Result<reqwest::Request, reqwest::Error> {
-        let rendered = request.rendered;
+    fn build(&self, ask: Ask<'_>, trace: &Arc<ConnectTrace>) -> Result<reqwest::Request, reqwest::Error> {
+        let Ask { purpose, rendered, authorization } = ask;
         let mut url = String::with_capacity(self.base.len() + rendered.path.len());
         url.push_str(&self.base);
         url.push_str(&rendered.path);
-        let mut builder = self.client.request(self.methods[request.variant].clone(), url);
+        let method = purpose.variant().map_or(Method::GET, |variant| self.methods[variant].clone());
+        let mut builder = self.client.request(method, url);
         let mut headers = HeaderMap::with_capacity(rendered.headers.len() + 2);
         for (name, value) in &rendered.headers {
             // The loader checked names and values; one that slips through makes the builder fail, which is reported.
@@ -229,7 +262,7 @@ impl<T: Timer> HttpUser<T> {
                 _ => builder = builder.header(*name, value.as_ref()),
             }
         }
-        if let Some(authorization) = request.authorization {
+        if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization);
         }
         builder = builder.headers(headers);
@@ -240,31 +273,57 @@ impl<T: Timer> HttpUser<T> {
     /// Sends the request and reads the whole response, noting on `progress` how far it got.
     async fn exchange(
         &self,
-        (variant, request): (usize, reqwest::Request),
+        (purpose, keep): (Purpose, Keep),
+        request: reqwest::Request,
         veil: Veil<'_>,
         progress: &mut Progress,
-    ) -> Result<Answer, reqwest::Error> {
+    ) -> Result<(Answer, Vec<u8>), reqwest::Error> {
         let mut response = self.client.execute(request).await?;
         progress.first_byte = Some(self.timer.now());
         let status = response.status().as_u16();
         progress.status = Some(status);
-        let outcome = classify::outcome(&self.scenario.variants[variant], status);
+        let outcome = match purpose.variant() {
+            Some(variant) => classify::outcome(&self.scenario.variants[variant], status),
+            None => classify::outcome_of_read(status),
+        };
         let rules = &self.scenario.outcomes;
-        if outcome == Outcome::Accepted && !classify::may_turn(rules, status) {
+        if outcome == Outcome::Accepted && keep == Keep::ToUnderstand && !classify::may_turn(rules, status) {
             while response.chunk().await?.is_some() {}
-            return Ok(Answer::accepted(status));
+            return Ok((Answer::accepted(status), Vec::new()));
         }
         progress.headers = std::mem::take(response.headers_mut());
-        let body = read_body(&mut response).await?;
-        Ok(classify::answer(outcome, Reply { status, headers: &progress.headers, body: &body, veil }, rules))
+        let body = read_body(&mut response, keep.most()).await?;
+        // Rules name what answers to writes are.
+        let rules = if purpose == Purpose::Read { &[] } else { &rules[..] };
+        let start = &body[..body.len().min(KEPT_BODY)];
+        let answer = classify::answer(outcome, Reply { status, headers: &progress.headers, body: start, veil }, rules);
+        Ok((answer, body))
     }
 }
 
-/// Reads a body to its end and keeps its start.
-pub(super) async fn read_body(response: &mut Response) -> Result<Vec<u8>, reqwest::Error> {
+/// How much of a body is kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    /// So much that it can be classified; nothing of what is accepted by its status.
+    ToUnderstand,
+    /// As much as a resource with its attributes may be long.
+    Whole,
+}
+
+impl Keep {
+    fn most(self) -> usize {
+        match self {
+            Self::ToUnderstand => KEPT_BODY,
+            Self::Whole => LONGEST_BODY,
+        }
+    }
+}
+
+/// Reads a body to its end and keeps its start, of at most so many bytes.
+pub(super) async fn read_body(response: &mut Response, most: usize) -> Result<Vec<u8>, reqwest::Error> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
-        let room = KEPT_BODY - body.len();
+        let room = most - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
     }
     Ok(body)

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::Notify;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -27,6 +28,8 @@ pub(super) struct ConnectTrace {
     took: OnceLock<Duration>,
     /// Whether the request was being written to a connection.
     written: AtomicBool,
+    /// Tells that it is.
+    writing: Notify,
 }
 
 impl ConnectTrace {
@@ -49,6 +52,11 @@ impl ConnectTrace {
     pub(super) fn is_written(&self) -> bool {
         self.written.load(Ordering::Relaxed)
     }
+
+    /// Waits until the request is being written to a connection.
+    pub(super) async fn writing(&self) {
+        self.writing.notified().await;
+    }
 }
 
 /// A body that notes on its trace when it is asked for: the transport asks when it has a connection and has encoded the
@@ -63,7 +71,9 @@ impl Body for TracedBody {
     type Error = std::convert::Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.trace.written.store(true, Ordering::Relaxed);
+        if !self.trace.written.swap(true, Ordering::Relaxed) {
+            self.trace.writing.notify_one();
+        }
         Poll::Ready(self.content.take().map(|content| Ok(Frame::data(content))))
     }
 

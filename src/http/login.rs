@@ -6,6 +6,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Url};
 use serde::Deserialize;
 
+use super::classify::KEPT_BODY;
 use super::client::{ClientError, client_builder, read_body};
 use super::remedy::{self, Patience, Reason};
 use super::{broken, classify, tls};
@@ -187,7 +188,7 @@ impl Login {
             .map_err(unreachable)?;
         let status = response.status().as_u16();
         let retry_after = classify::retry_after(response.headers());
-        let body = read_body(&mut response).await.map_err(unreachable)?;
+        let body = read_body(&mut response, KEPT_BODY).await.map_err(unreachable)?;
         if !response.status().is_success() {
             return Err(self.denied(status, retry_after, &body));
         }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Blocks, Counts, Distributions, Failures, Interval, Retries};
+use super::{Blocks, Checks, Counts, Distributions, Failures, Interval, Retries};
 
 /// The version of the run folder's formats that this program writes, and the newest that it reads.
 pub const SCHEMA: u32 = 1;
@@ -143,6 +143,8 @@ pub struct Totals {
     pub main_s: f64,
     /// Logins for the tokens of the run.
     pub logins: Logins,
+    /// What the checks found; `None` where there were none, and while the run goes on.
+    pub checks: Option<Checks>,
 }
 
 /// Logins for the tokens of a run, those before its start included.

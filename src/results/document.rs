@@ -195,6 +195,7 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<(Run, Option<Judgement>)
         elapsed_s: sums.elapsed_s,
         main_s: sums.main_s.unwrap_or(sums.elapsed_s),
         logins: document.tokens,
+        checks: None,
     };
     let reasons = document.reasons.into_iter().map(|row| row.reason).collect();
     let thresholds = document.thresholds;

@@ -232,6 +232,7 @@ fn read(document: &Document<'_>, tree: &DeTable<'_>, overrides: &Overrides) -> O
         read: how_to_read,
         snapshot,
         retry,
+        checks: None,
         outcomes,
         thresholds,
         source: source::redacted(tree, overrides),

@@ -32,6 +32,8 @@ pub(super) enum Purpose {
     Row,
     ThinkTime,
     Template,
+    /// What of an operation is checked.
+    Check,
     /// The pause before a retry; far from the others, whose numbers its own do not follow.
     Retry = 16,
 }

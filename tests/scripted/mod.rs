@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use patchload::engine::{self, Ended, Job, RunClock, Stop, TokenKeeper};
-use patchload::http::{Attempt, Request, Transport};
+use patchload::http::{Ask, Asked, Attempt, Request, Transport};
 use patchload::measure::Answer;
 use patchload::scenario::{Overrides, Scenario};
 use patchload::units::Timer as _;
@@ -66,6 +66,10 @@ impl Transport for Accepting {
         // Give way, as every real attempt does.
         tokio::task::yield_now().await;
         Attempt { sent: at, first_byte: Some(at), done: self.clock.now(), connect: None, answer: Answer::accepted(202) }
+    }
+
+    async fn ask(&self, _: Ask<'_>) -> Asked {
+        unreachable!("no scenario here has checks")
     }
 }
 

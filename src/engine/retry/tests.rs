@@ -18,7 +18,7 @@ use crate::engine::shift::work;
 use crate::engine::tokens::{TokenKeeper, TokenView};
 use crate::engine::worker::{MOST_PARKED, Worker};
 use crate::engine::{PausableClock, Placement};
-use crate::http::{Attempt, Request, Transport};
+use crate::http::{Ask, Asked, Attempt, Request, Transport};
 use crate::measure::{Clock, Counts, Totals};
 use crate::scenario::Overrides;
 use crate::units::Timer;
@@ -47,6 +47,10 @@ impl Transport for Scripted {
         self.clock.sleep_until(sent + SERVICE).await;
         let answer = (self.script)(operation, u32::try_from(before).unwrap());
         Attempt { sent, first_byte: Some(sent), done: self.clock.now(), connect: None, answer }
+    }
+
+    async fn ask(&self, _: Ask<'_>) -> Asked {
+        unreachable!("no scenario here has checks")
     }
 }
 
