@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use crate::measure::Mode;
 
+/// Numbers from this one on are those of operations that were repeated, which are none of the load: the rest of the number
+/// is that of the operation of the load whose user, row and variant it has.
+pub const REPEATED: u64 = 1 << 40;
+
 /// A register: one attribute of one resource.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
@@ -49,7 +53,7 @@ pub struct Write {
 }
 
 /// What a read shows of a register.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Seen {
     /// The resource has no such attribute.
     Nothing,

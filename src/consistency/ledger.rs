@@ -1,0 +1,262 @@
+//! Keeps writes and looks in bounded memory, and has them judged when all are known.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::bounds::{Bounds, Spans, nanos};
+use super::history::{Event, Look, Occasion, Place, Repetition, Write};
+use super::order::{Entry, Glance, Order};
+use super::reading::{Reading, seen};
+use super::register::{Audited, audited};
+use super::rows;
+use super::tally::Tally;
+use crate::measure::{Checks, Effort};
+
+/// So many looks are kept for each write that there is room for.
+pub const LOOKS_PER_WRITE: usize = 4;
+
+/// The most bytes that a write takes with its looks; twice that while memory grows, and the names of keys beside it.
+pub const BYTES_PER_WRITE: usize = size_of::<Entry>() + LOOKS_PER_WRITE * size_of::<Glance>();
+
+/// Writes and looks by register.
+///
+/// Where they would be more than there is room for, the rows are halved by a hash of their numbers, as often as it takes:
+/// of a row everything is kept, or nothing. So what is left is a sample that knows nothing of what happened.
+#[derive(Debug)]
+pub struct Ledger {
+    most_writes: usize,
+    variants: usize,
+    /// So often the rows were halved.
+    halvings: u32,
+    rows: BTreeMap<u32, Row>,
+    writes: usize,
+    looks: usize,
+    beyond: u64,
+    /// By the operation's number: its variant, and why its check ended early.
+    given_up: BTreeMap<u64, (usize, &'static str)>,
+}
+
+/// All that is known of a data row.
+#[derive(Debug, Default)]
+pub(super) struct Row {
+    pub(super) keys: BTreeMap<Arc<str>, Log>,
+    pub(super) repetitions: Vec<Repetition>,
+    pub(super) untouched: Option<Untouched>,
+}
+
+/// The writes and looks of a register, in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    pub(super) writes: Vec<Entry>,
+    pub(super) looks: Vec<Glance>,
+}
+
+/// Attributes that no request of the run names.
+#[derive(Debug)]
+pub(super) struct Untouched {
+    /// So many there were before the run.
+    pub(super) compared: u64,
+    /// Those that differed in every reading of the audit.
+    pub(super) changed: BTreeSet<String>,
+    /// The readings of the audit.
+    pub(super) readings: usize,
+}
+
+/// The readings of a resource before and after the run.
+#[derive(Debug, Clone, Copy)]
+pub struct Audit<'a> {
+    /// The first data row that names the resource.
+    pub row: u32,
+    /// Before the run; without it, it is not known what was to stay, nor what was there.
+    pub before: Option<&'a Reading>,
+    /// After it; what differs in one of them only is not called missing.
+    pub after: &'a [Reading],
+    /// The keys that any request of the run names in its body.
+    pub named: &'a BTreeSet<String>,
+}
+
+impl Ledger {
+    /// An empty ledger for a scenario with so many variants.
+    #[must_use]
+    pub fn new(most_writes: usize, variants: usize) -> Self {
+        Self {
+            most_writes,
+            variants,
+            halvings: 0,
+            rows: BTreeMap::new(),
+            writes: 0,
+            looks: 0,
+            beyond: 0,
+            given_up: BTreeMap::new(),
+        }
+    }
+
+    /// Takes an event on. They may come in any order.
+    pub fn add(&mut self, event: Event) {
+        match event {
+            Event::Write(write) if !self.keeps(write.place.row) => self.beyond += 1,
+            Event::Write(Write { place, value, variant, sent, done, ack }) => {
+                let variant = u32::try_from(variant).unwrap_or(u32::MAX);
+                let entry = Entry { value, sent: nanos(sent), done: nanos(done), variant, ack };
+                self.log(place).writes.push(entry);
+                self.writes += 1;
+            }
+            Event::Look(look) if self.keeps(look.place.row) => self.look(look),
+            Event::Repetition(repetition) if self.keeps(repetition.place.row) => {
+                self.rows.entry(repetition.place.row).or_default().repetitions.push(repetition);
+            }
+            Event::GivenUp { value, variant, why } if self.given_up.len() < self.most_writes => {
+                self.given_up.insert(value, (variant, why));
+            }
+            Event::Look(_) | Event::Repetition(_) | Event::GivenUp { .. } => {}
+        }
+        while self.is_full() && self.halvings < u64::BITS {
+            self.halve();
+        }
+    }
+
+    /// Takes the readings of a resource before and after the run, where `parse` finds the number of the operation in a
+    /// value. All writes of the resource must have been added. Readings of the same row that were added before are
+    /// forgotten: a row that [is in doubt](Ledger::is_in_doubt) is read again, and all its readings are added.
+    pub fn audit(&mut self, audit: &Audit<'_>, parse: impl Fn(&str) -> Option<u64>) {
+        let Some(row) = self.rows.get_mut(&audit.row) else { return };
+        for (key, log) in &mut row.keys {
+            let held = log.looks.len();
+            log.looks.retain(|look| !matches!(look.occasion, Occasion::Before | Occasion::Audit));
+            self.looks -= held - log.looks.len();
+            let before = audit.before.map(|reading| (reading, Occasion::Before));
+            let after = audit.after.iter().map(|reading| (reading, Occasion::Audit));
+            for (reading, occasion) in before.into_iter().chain(after) {
+                let (sent, done) = (nanos(reading.sent), nanos(reading.done));
+                log.looks.push(Glance { sent, done, occasion, seen: seen(&reading.attributes, key, &parse) });
+                self.looks += 1;
+            }
+        }
+        row.untouched = audit.before.and_then(|before| Untouched::between(before, audit));
+    }
+
+    /// Whether the readings of a row's audit so far show something missing or changed that had better be read again before
+    /// it is told.
+    #[must_use]
+    pub fn is_in_doubt(&self, row: u32, bounds: &Bounds) -> bool {
+        let Some(row) = self.rows.get(&row) else { return false };
+        let spans = Spans { audits: 1, ..(*bounds).into() };
+        let is_missing = |log: &Log| audited(&Order::new(&log.writes, &log.looks, &spans), &spans) == Audited::Missing;
+        row.untouched.as_ref().is_some_and(|untouched| !untouched.changed.is_empty())
+            || row.keys.values().any(is_missing)
+    }
+
+    /// The rows with writes in the ledger.
+    pub fn rows(&self) -> impl Iterator<Item = u32> {
+        self.rows.iter().filter(|(_, row)| row.keys.values().any(|log| !log.writes.is_empty())).map(|(row, _)| *row)
+    }
+
+    /// Everything in the ledger: row by row, of a row key by key, of a key the writes and then the looks.
+    pub fn history(&self) -> impl Iterator<Item = Event> {
+        let of_rows = self.rows.iter().flat_map(|(row, known)| {
+            let logs = known.keys.iter().flat_map(|(key, log)| events(Place { row: *row, key: key.clone() }, log));
+            logs.chain(known.repetitions.iter().cloned().map(Event::Repetition))
+        });
+        let given_up = self.given_up.iter();
+        of_rows.chain(given_up.map(|(value, (variant, why))| Event::GivenUp { value: *value, variant: *variant, why }))
+    }
+
+    /// What all of it says. Of the effort only what the ledger holds and what it had no room for: the requests are counted
+    /// by whoever sends them. `requests` gives the requests of a repetition as lines that repeat them; it is asked for
+    /// those that are told, which are few.
+    #[must_use]
+    pub fn judge(&self, bounds: &Bounds, requests: &dyn Fn(&Repetition) -> Vec<String>) -> Checks {
+        let spans = Spans::from(*bounds);
+        let given_up: BTreeMap<_, _> = self.given_up.iter().map(|(value, (_, why))| (*value, *why)).collect();
+        let mut tally = Tally::new(self.variants);
+        let mut merges = rows::Merges::default();
+        for (number, row) in &self.rows {
+            let judged = rows::Judged { number: *number, row, spans: &spans, given_up: &given_up, requests };
+            judged.judge(&mut tally, &mut merges);
+        }
+        let ledger = u64::try_from(self.writes).unwrap_or(u64::MAX);
+        let effort = Effort { ledger, beyond_ledger: self.beyond, ..Effort::default() };
+        Checks { variants: tally.into_variants(), merge: merges.merge(), effort }
+    }
+
+    fn look(&mut self, look: Look) {
+        let Look { place, occasion, sent, done, seen } = look;
+        self.log(place).looks.push(Glance { sent: nanos(sent), done: nanos(done), occasion, seen });
+        self.looks += 1;
+    }
+
+    fn log(&mut self, place: Place) -> &mut Log {
+        self.rows.entry(place.row).or_default().keys.entry(place.key).or_default()
+    }
+
+    fn is_full(&self) -> bool {
+        self.writes > self.most_writes || self.looks > self.most_writes.saturating_mul(LOOKS_PER_WRITE)
+    }
+
+    /// Whether everything of a row is kept: after n halvings, if the first n bits of its hash are 0.
+    fn keeps(&self, row: u32) -> bool {
+        spread(row).leading_zeros() >= self.halvings
+    }
+
+    /// Lets go of half of the rows, and of what is known of them.
+    fn halve(&mut self) {
+        self.halvings += 1;
+        let rows = std::mem::take(&mut self.rows);
+        self.rows = rows.into_iter().filter(|(row, _)| self.keeps(*row)).collect();
+        let logs = || self.rows.values().flat_map(|row| row.keys.values());
+        let writes = logs().map(|log| log.writes.len()).sum();
+        let looks = logs().map(|log| log.looks.len()).sum();
+        let kept: BTreeSet<_> = logs().flat_map(|log| &log.writes).map(|entry| entry.value).collect();
+        self.beyond += u64::try_from(self.writes - writes).unwrap_or(u64::MAX);
+        (self.writes, self.looks) = (writes, looks);
+        self.given_up.retain(|value, _| kept.contains(value));
+    }
+}
+
+impl Untouched {
+    /// What became of attributes that nobody names; `None` where either side is no map, or there is no audit.
+    fn between(before: &Reading, audit: &Audit<'_>) -> Option<Self> {
+        let before = before.attributes.as_object()?;
+        let after: Option<Vec<_>> = audit.after.iter().map(|reading| reading.attributes.as_object()).collect();
+        let after = after.filter(|after| !after.is_empty())?;
+        let mut untouched = Self { compared: 0, changed: BTreeSet::new(), readings: after.len() };
+        for (key, value) in before.iter().filter(|(key, _)| !audit.named.contains(*key)) {
+            untouched.compared += 1;
+            if after.iter().all(|after| after.get(key).unwrap_or(&Value::Null) != value) {
+                untouched.changed.insert(key.clone());
+            }
+        }
+        Some(untouched)
+    }
+}
+
+/// The events of a register.
+fn events(place: Place, log: &Log) -> impl Iterator<Item = Event> {
+    let of_looks = place.clone();
+    let writes = log.writes.iter().map(move |entry| {
+        let Entry { value, sent, done, variant, ack } = *entry;
+        let variant = usize::try_from(variant).unwrap_or(usize::MAX);
+        let (sent, done) = (Duration::from_nanos(sent), Duration::from_nanos(done));
+        Event::Write(Write { place: place.clone(), value, variant, sent, done, ack })
+    });
+    let looks = log.looks.iter().map(move |glance| {
+        let Glance { sent, done, occasion, seen } = *glance;
+        let (sent, done) = (Duration::from_nanos(sent), Duration::from_nanos(done));
+        Event::Look(Look { place: of_looks.clone(), occasion, sent, done, seen })
+    });
+    writes.chain(looks)
+}
+
+/// The bits of a row's number well mixed: the finaliser of `SplitMix64` (Steele, Lea and Flood 2014).
+fn spread(row: u32) -> u64 {
+    let mut bits = u64::from(row).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+#[cfg(test)]
+mod tests;

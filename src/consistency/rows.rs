@@ -1,0 +1,150 @@
+//! Judges all that is known of a data row: its registers, what was repeated, and what nobody was to touch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::bounds::{Spans, nanos};
+use super::history::{Ack, Comparison, Repetition};
+use super::latest::Latest;
+use super::ledger::{Log, Row};
+use super::order::{Entry, Order, owner};
+use super::register::{Audited, Register, Setting};
+use super::tally::{Finding, Tally, operation};
+use crate::measure::{Check, Merge, Violation};
+
+/// A row that is judged.
+pub(super) struct Judged<'a> {
+    pub(super) number: u32,
+    pub(super) row: &'a Row,
+    pub(super) spans: &'a Spans,
+    pub(super) given_up: &'a BTreeMap<u64, &'static str>,
+    /// The requests that repeat what was repeated.
+    pub(super) requests: &'a dyn Fn(&Repetition) -> Vec<String>,
+}
+
+/// What rows say of keys that others wrote.
+#[derive(Debug, Default)]
+pub(super) struct Merges {
+    /// Rows in which all keys were there.
+    kept: u64,
+    /// Rows in which none was there but one.
+    replaced: u64,
+    mixed: u64,
+}
+
+impl Merges {
+    /// Counts a row with its keys that were acknowledged and of which the audit can tell.
+    fn add(&mut self, keys: usize, missing: usize) {
+        match keys {
+            0 | 1 => {}
+            _ if missing == 0 => self.kept += 1,
+            _ if missing + 1 >= keys => self.replaced += 1,
+            _ => self.mixed += 1,
+        }
+    }
+
+    /// What they say together; `None` where there are no such rows.
+    pub(super) fn merge(&self) -> Option<Merge> {
+        match (self.kept, self.replaced, self.mixed) {
+            (0, 0, 0) => None,
+            (_, 0, 0) => Some(Merge::PerKey),
+            (0, _, 0) => Some(Merge::WholeMap),
+            _ => Some(Merge::Mixed),
+        }
+    }
+}
+
+impl Judged<'_> {
+    /// Counts everything that is found in the row.
+    pub(super) fn judge(&self, tally: &mut Tally, merges: &mut Merges) {
+        let order = |(key, log): (&Arc<str>, &Log)| (key.clone(), Order::new(&log.writes, &log.looks, self.spans));
+        let orders: Vec<_> = self.row.keys.iter().map(order).collect();
+        let of_key = |(i, (_, order)): (usize, &(_, Order))| order.latest().map(|instant| (instant, owner(i)));
+        let latest = Latest::new(orders.iter().enumerate().map(of_key));
+        let (mut keys, mut missing) = (0, 0);
+        for (i, (key, order)) in orders.iter().enumerate() {
+            let others = latest.of_all_but(owner(i));
+            let setting = Setting { row: self.number, key, others, spans: self.spans, given_up: self.given_up };
+            match Register::new(&setting, order).judge(tally) {
+                Audited::Unclear => {}
+                Audited::Present => keys += 1,
+                Audited::Missing => (keys, missing) = (keys + 1, missing + 1),
+            }
+        }
+        merges.add(keys, missing);
+        self.repetitions(tally);
+        self.untouched(tally);
+    }
+
+    /// Attributes that nobody names, as findings of the variant that wrote the row last.
+    fn untouched(&self, tally: &mut Tally) {
+        let Some(untouched) = &self.row.untouched else { return };
+        let accepted = self.writes().filter(|entry| entry.ack == Ack::Accepted);
+        let Some(last) = accepted.max_by_key(|entry| (entry.done, entry.value)) else { return };
+        let variant = usize::try_from(last.variant).unwrap_or(usize::MAX);
+        let changed = u64::try_from(untouched.changed.len()).unwrap_or(u64::MAX);
+        if untouched.readings < self.spans.audits {
+            // What differs was not looked at often enough to tell.
+            tally.check(variant, Check::UntouchedChanged, untouched.compared - changed);
+            return;
+        }
+        tally.check(variant, Check::UntouchedChanged, untouched.compared);
+        if let Some(first) = untouched.changed.first() {
+            let finding = Finding { variant, check: Check::UntouchedChanged, at: last.sent };
+            tally.find(&finding, changed, || {
+                let more = if changed > 1 { format!(" and {} more", changed - 1) } else { String::new() };
+                let row = u64::from(self.number) + 1;
+                format!("data row {row}: `{first}`{more} not as before the run, and no request names it")
+            });
+        }
+    }
+
+    /// What was repeated, but for repetitions during which somebody wrote the row: those are inconclusive.
+    fn repetitions(&self, tally: &mut Tally) {
+        if self.row.repetitions.is_empty() {
+            return;
+        }
+        // A write that was accepted before may take its time to be seen, and one without an answer takes any time.
+        let mut writes: Vec<&Entry> =
+            self.writes().filter(|entry| !matches!(entry.ack, Ack::Refused | Ack::NotSent)).collect();
+        writes.sort_by_key(|entry| entry.sent);
+        let end = |entry: &&Entry| match entry.ack {
+            Ack::Unknown => (u64::MAX, entry.value),
+            _ => (entry.done.saturating_add(self.spans.within), entry.value),
+        };
+        let ends = Latest::new(writes.iter().map(|entry| Some(end(entry))));
+        for repetition in &self.row.repetitions {
+            let (from, to) = (nanos(repetition.from), nanos(repetition.to));
+            let sent = writes.partition_point(|entry| entry.sent <= to);
+            let is_disturbed = ends.but(sent, repetition.value).is_some_and(|end| end >= from);
+            self.repetition(repetition, is_disturbed, tally);
+        }
+    }
+
+    fn repetition(&self, repetition: &Repetition, is_disturbed: bool, tally: &mut Tally) {
+        let Repetition { mode, variant, value, comparison, place, .. } = repetition;
+        let Comparison { status, response, state, text } = comparison;
+        let Some(counts) = tally.repetitions(*variant, *mode) else { return };
+        if is_disturbed || [status, response, state].iter().all(|part| part.is_none()) {
+            counts.inconclusive += 1;
+            return;
+        }
+        // What nobody can tell is no difference.
+        let is_same = |part: &Option<bool>| *part != Some(false);
+        counts.pairs += 1;
+        counts.same_status += u64::from(is_same(status));
+        counts.same_response += u64::from(is_same(response));
+        counts.same_state += u64::from(is_same(state));
+        if ![status, response, state].into_iter().all(is_same) {
+            tally.violate(*variant, *mode, nanos(repetition.from), || {
+                let row = u64::from(place.row) + 1;
+                let text = format!("{}, data row {row}, `{}`: {text}", operation(*value), place.key);
+                Violation { text, requests: (self.requests)(repetition) }
+            });
+        }
+    }
+
+    fn writes(&self) -> impl Iterator<Item = &Entry> {
+        self.row.keys.values().flat_map(|log| &log.writes)
+    }
+}
