@@ -5,6 +5,7 @@
 //! [`measure`](crate::measure), and the text of every number from [`units::format`](crate::units::format).
 
 mod answers;
+mod checks;
 mod failures;
 mod restoration;
 mod retries;

@@ -7,6 +7,7 @@
 //! `document`, `log` and `set`); only `folder`, `read` and `set::folder` do I/O. It never prints, never judges, and never
 //! sends anything.
 
+mod checks;
 mod document;
 mod error;
 mod folder;
@@ -32,6 +33,12 @@ pub const ALL: &str = "all";
 /// The files of a run folder, in the order in which a reader wants them.
 pub const FILES: [&str; 6] = [SUMMARY, FAILURES, LATENCY, TIMELINE, LOG, RUN];
 
+/// What the checks found, beside the other files of a run that checked anything and has ended.
+pub const CHECK_FILES: [&str; 2] = [IDEMPOTENCY, CONSISTENCY];
+
+/// All writes and reads of a run whose scenario wants them, as lines of JSON.
+pub const HISTORY: &str = "history.jsonl";
+
 /// What the attributes were before the run: the file that `patchload restore` reads.
 pub const SNAPSHOT: &str = "snapshot.jsonl";
 
@@ -53,3 +60,5 @@ const TIMELINE: &str = "timeline.csv";
 const SUMMARY: &str = "summary.csv";
 const FAILURES: &str = "failures.csv";
 const LATENCY: &str = "latency.csv";
+const IDEMPOTENCY: &str = "idempotency.csv";
+const CONSISTENCY: &str = "consistency.csv";

@@ -5,6 +5,7 @@
 
 mod care;
 mod caution;
+mod check_requests;
 mod checks;
 mod curl;
 mod data;
@@ -39,6 +40,7 @@ use url::Url;
 
 pub use care::{AllowedHours, Care, Outside, StopRules, Unauthorized};
 pub use caution::Caution;
+pub use check_requests::CheckPlan;
 pub use checks::{Checks, Idempotency, Sampled, Visibility};
 pub use curl::{curl, curl_read, curl_restore};
 pub use data::{Data, Pick, Rows};

@@ -3,9 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use patchload::measure::{Counts, Failure, FailureKey, Logins, Outcome, Retries, Run, State, Totals, Warning};
+use patchload::measure::{
+    Checks, Counts, Effort, Failure, FailureKey, Logins, Outcome, Retries, Run, State, Totals, VariantChecks, Warning,
+};
 use patchload::report;
 
+mod found;
 mod synthetic;
 
 fn assert_golden(name: &str, actual: &str) {
@@ -148,6 +151,38 @@ fn payloads() -> Run {
 #[test]
 fn of_several_payloads_a_reader_sees_at_a_glance_which_work_and_why_the_others_do_not() {
     assert_golden("report-payloads.txt", &text(&payloads()));
+}
+
+#[test]
+fn what_the_checks_found_is_told_at_a_glance_in_figures_and_by_a_sample_of_each() {
+    let mut run = synthetic::run(&seconds(11, 400, 2));
+    run.totals.checks = Some(found::checks());
+    let text = text(&run);
+    assert_golden("report-checks.txt", &text);
+    let section = text.split("\nchecks ").nth(1).and_then(|rest| rest.split("\nreports ").next()).unwrap();
+    assert!(section.lines().all(|line| line.chars().count() <= 100), "{section}");
+    assert!(!section.contains('\u{1b}'), "what comes from the server is nothing that a terminal obeys");
+}
+
+#[test]
+fn checks_that_could_judge_nothing_claim_nothing() {
+    let mut run = synthetic::run(&seconds(3, 30, 2));
+    let mut right = found::checks();
+    right.variants[0] = VariantChecks::default();
+    run.totals.checks = Some(right);
+    assert!(
+        text(&run).contains("\nchecks   No violation was found in 520 cases that were judged.\n"),
+        "{}",
+        text(&run)
+    );
+    let effort = Effort { reads: 12, ..Effort::default() };
+    run.totals.checks = Some(Checks { variants: vec![VariantChecks::default(); 2], merge: None, effort });
+    assert!(
+        text(&run).contains("\nchecks   Nothing could be judged.\neffort   12 reads and 0 writes"),
+        "{}",
+        text(&run)
+    );
+    assert!(!text(&run).contains("merge"), "{}", text(&run));
 }
 
 #[test]

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use patchload::measure::{Outcome, Run, SCHEMA, Second, State, Totals, Warning};
-use patchload::results::{self, Error, FILES, Folder};
+use patchload::results::{self, CHECK_FILES, Error, FILES, Folder};
 use proptest::prelude::*;
 
+mod found;
 mod synthetic;
 
 const VARIANTS: usize = 2;
@@ -40,6 +41,7 @@ fn assert_same(a: &Run, b: &Run) {
 fn assert_same_totals(a: &Totals, b: &Totals) {
     assert_eq!((a.seconds, a.elapsed_s.to_bits(), a.blocks), (b.seconds, b.elapsed_s.to_bits(), b.blocks));
     assert_eq!(a.failures, b.failures);
+    assert_eq!(a.checks, b.checks);
     assert_eq!(a.variants.len(), b.variants.len());
     for (a, b) in a.variants.iter().zip(&b.variants) {
         assert_eq!((a.counts, a.blocks), (b.counts, b.blocks));
@@ -113,6 +115,70 @@ fn a_finished_run_reads_back_equal() {
     let mut expected = FILES.to_vec();
     expected.sort_unstable();
     assert_eq!(names, expected, "and no temporary file is left");
+}
+
+#[test]
+fn what_the_checks_found_is_written_at_the_end_and_reads_back_equal() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut folder, mut run) = write(root.path(), &seconds(11));
+    assert!(CHECK_FILES.iter().all(|name| !folder.path().join(name).exists()), "nobody knows yet");
+    run.totals.checks = Some(found::checks());
+    folder.finish(&run).unwrap();
+    assert_same(&results::read(folder.path()).unwrap(), &run);
+    assert_reports_agree(folder.path());
+    let before = contents(folder.path());
+    drop(folder);
+    let path = fs::read_dir(root.path()).unwrap().next().unwrap().unwrap().path();
+    for name in CHECK_FILES {
+        fs::remove_file(path.join(name)).unwrap();
+    }
+    results::rebuild(&path).unwrap();
+    assert_eq!(contents(&path), before, "also files that are gone are made anew");
+}
+
+#[test]
+fn the_tables_of_the_checks_have_a_row_per_variant_and_mode_or_check() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut folder, mut run) = write(root.path(), &seconds(2));
+    run.totals.checks = Some(found::checks());
+    folder.finish(&run).unwrap();
+    let text = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    let of_sample = ",\"operation 4,711: the state differs in `/count`: 1 after once, 2 after twice\"\n";
+    let expected = format!(
+        "target,variant,mode,pairs,same_status,same_response,same_state,violations,violation_rate,violation_rate_low,\
+         violation_rate_high,inconclusive,sample\n\
+         main,attributes,replay,102,102,101,100,3,0.0294118,0.0100571,0.0828995,4{of_sample}\
+         main,attributes,retry,0,0,0,0,0,,,,6,\n\
+         main,typed,concurrent,20,20,20,20,0,0,0,0.161125,0,\n"
+    );
+    assert_eq!(text("idempotency.csv"), expected);
+    let consistency = text("consistency.csv");
+    assert!(
+        consistency.starts_with("target,variant,check,checked,found,rate,rate_low,rate_high,sample\n"),
+        "{consistency}"
+    );
+    let rows = rows(&folder.path().join("consistency.csv"));
+    assert_eq!(rows.len(), 16, "each check of each variant");
+    let lost = rows.iter().find(|row| row["check"] == "lost" && row["variant"] == "attributes").unwrap();
+    assert_eq!((number(lost, "checked"), number(lost, "found"), lost["rate"].as_str()), (400, 2, "0.005"));
+    let unknown = rows.iter().find(|row| row["check"] == "lost" && row["variant"] == "typed").unwrap();
+    assert_eq!((number(unknown, "checked"), unknown["rate"].as_str()), (0, ""));
+}
+
+#[test]
+fn the_time_until_a_write_is_seen_is_a_clock_of_accepted_attempts() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut folder, mut run) = write(root.path(), &seconds(2));
+    run.totals.checks = Some(found::checks());
+    folder.finish(&run).unwrap();
+    let rows = rows(&folder.path().join("latency.csv"));
+    let visible: Vec<_> = rows.iter().filter(|row| row["clock"] == "visible").collect();
+    assert_eq!(visible.len(), 2 * 12, "of the variant of which anything was seen, and of all");
+    let median = visible.iter().find(|row| row["percentile"] == "50").unwrap();
+    assert_eq!((median["variant"].as_str(), median["outcome"].as_str()), ("attributes", "accepted"));
+    assert_eq!(number(median, "count"), 971);
+    // 40 ms + 485 x 1.7 ms, but for 0.1 %.
+    assert!(number(median, "value_us").abs_diff(864_500) < 1_000, "{median:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! How the end of a run becomes lines on stderr and one exit code. Pure: it prints nothing.
 
 use super::exit::{Exit, Failure};
-use crate::judge::{Judgement, Standing, Verdict};
+use crate::judge::{Judged, Judgement, Standing, Verdict};
 use crate::measure::Warning;
 
 /// What a measurement that turned out invalid does to the exit code.
@@ -43,7 +43,8 @@ impl Ending {
     pub(super) fn new(end: &End<'_>) -> Self {
         let warnings = end.warnings.iter().map(|warning| Line::new(exit_of(warning), format!("warning: {warning}")));
         let crossed = end.judgement.thresholds.iter().filter(|judged| judged.standing == Standing::Crossed);
-        let crossed = crossed.map(|judged| Line::new(Exit::Crossed, format!("threshold crossed: {judged}")));
+        let crossed =
+            crossed.map(|judged| Line::new(exit_of_threshold(judged), format!("threshold crossed: {judged}")));
         let failures = end.unwritten.iter().map(|failure| Line::new(failure.exit(), format!("error: {failure}")));
         Self::of(warnings.chain(crossed).chain(invalid(end)).chain(failures).collect())
     }
@@ -70,6 +71,11 @@ impl Line {
     pub(super) fn new(exit: Exit, text: String) -> Self {
         Self { exit, text }
     }
+}
+
+/// The code that a crossed threshold stands for.
+fn exit_of_threshold(judged: &Judged) -> Exit {
+    if judged.is_of_checks() { Exit::Violated } else { Exit::Crossed }
 }
 
 /// The code that a warning stands for.
@@ -107,7 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::judge::{Judged, Measured, Reason};
+    use crate::judge::{Measured, Reason};
 
     const DIED: Warning = Warning::TargetDied { after_s: 10.0 };
     const INTERRUPTED: Warning = Warning::Interrupted { elapsed_s: 1.0, planned_s: 60.0 };
@@ -182,6 +188,25 @@ mod tests {
     }
 
     #[test]
+    fn what_the_checks_found_weighs_more_than_another_threshold_and_less_than_an_invalid_run() {
+        let lost = Judged {
+            metric: "variant.a.lost".to_owned(),
+            condition: "= 0".to_owned(),
+            measured: Some(Measured::Count(2)),
+            ..crossed()
+        };
+        let (thresholds, reasons) = ([lost, crossed()], [reason(100)]);
+        let end = |reasons: &[Reason]| {
+            let judgement = judgement(reasons, &thresholds);
+            said(&Ending::new(&End { warnings: &[], judgement: &judgement, invalid: Invalid::Fails, unwritten: &[] }))
+        };
+        let [slow, lost] = ["threshold crossed: service.p99 is", "threshold crossed: variant.a.lost is"];
+        assert_eq!(end(&[]), (strings(&[slow, lost]), Exit::Violated));
+        assert_eq!(end(&reasons), (strings(&[slow, lost, "invalid: the run needs"]), Exit::Invalid));
+        assert_eq!(Exit::Violated.code(), 5);
+    }
+
+    #[test]
     fn of_two_reasons_that_spoil_a_run_the_worse_one_comes_last() {
         let judgement = judgement(&[reason(100), reason(200)], &[]);
         let ending =
@@ -191,10 +216,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_line_weighs_more_than_the_last_one(codes in proptest::collection::vec(0..7_usize, 0..20)) {
+        fn no_line_weighs_more_than_the_last_one(codes in proptest::collection::vec(0..8_usize, 0..20)) {
             let all = [
                 Exit::Usage, Exit::Done, Exit::Crossed, Exit::Internal, Exit::Interrupted, Exit::Invalid,
-                Exit::TargetUnusable,
+                Exit::TargetUnusable, Exit::Violated,
             ];
             let lines = codes.iter().map(|code| Line::new(all[*code], String::new())).collect();
             let ending = Ending::of(lines);

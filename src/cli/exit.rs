@@ -16,6 +16,8 @@ pub(super) enum Exit {
     Done,
     /// A threshold was crossed; the code is known to users of k6.
     Crossed,
+    /// A threshold on what the checks of idempotency and consistency find was crossed.
+    Violated,
     /// The measurement is invalid.
     Invalid,
     /// Stopped by a signal; the code is known to users of k6.
@@ -33,6 +35,7 @@ impl Exit {
         match self {
             Self::Done => 0,
             Self::Crossed => 99,
+            Self::Violated => 5,
             Self::Invalid => 6,
             Self::Interrupted => 105,
             Self::TargetUnusable => 3,

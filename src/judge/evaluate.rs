@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::figures::{Few, Figures, Measured};
-use super::{Metric, Threshold};
+use super::{Metric, Quantity, Threshold};
 use crate::measure::Totals;
 
 /// How a figure stands to its threshold.
@@ -39,6 +39,12 @@ pub struct Judged {
 }
 
 impl Judged {
+    /// Whether it is about what the checks of idempotency and consistency find.
+    #[must_use]
+    pub fn is_of_checks(&self) -> bool {
+        Quantity::at_end_of(&self.metric).is_some_and(Quantity::is_of_checks)
+    }
+
     /// Judges a threshold by figures of its metric.
     pub(super) fn of(threshold: &Threshold, figures: &Figures) -> Self {
         let metric: &Metric = threshold.metric();
@@ -76,4 +82,57 @@ impl fmt::Display for Judged {
 pub fn evaluate(thresholds: &[Threshold], totals: &Totals) -> Vec<Judged> {
     let judged = |threshold: &Threshold| Judged::of(threshold, &Figures::of_totals(threshold.metric(), totals));
     thresholds.iter().map(judged).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::Measured;
+    use crate::measure::{Check, Checks, Findings, Mode, Repetitions, VariantChecks};
+
+    fn judged(metric: &str, condition: &str, checks: Option<Checks>) -> Judged {
+        let metric = Metric::parse(metric, &["a", "b"]).unwrap();
+        let threshold = Threshold::parse(metric, condition, condition).unwrap();
+        let totals = Totals { checks, ..Totals::new(2) };
+        evaluate(&[threshold], &totals).remove(0)
+    }
+
+    /// Two of 100 writes of the first variant were lost, none of 300 of the second, and one of 50 repetitions differs.
+    fn found() -> Checks {
+        let mut variants = vec![VariantChecks::default(), VariantChecks::default()];
+        variants[0].findings[Check::Lost.index()] = Findings { checked: 100, found: 2, sample: None };
+        variants[1].findings[Check::Lost.index()] = Findings { checked: 300, found: 0, sample: None };
+        for (mode, violations) in [(Mode::Replay, 0), (Mode::Keyed, 1)] {
+            variants[1].repetitions[mode.index()] = Repetitions { pairs: 25, violations, ..Repetitions::default() };
+        }
+        Checks { variants, ..Checks::default() }
+    }
+
+    #[test]
+    fn what_the_checks_found_is_judged_of_all_variants_or_of_one() {
+        for (metric, condition, measured, standing) in [
+            ("lost", "= 0", Measured::Count(2), Standing::Crossed),
+            ("lost_rate", "< 1%", Measured::Share(0.005), Standing::Passed),
+            ("variant.a.lost_rate", "< 1%", Measured::Share(0.02), Standing::Crossed),
+            ("variant.b.lost", "= 0", Measured::Count(0), Standing::Passed),
+            ("idempotency.violation_rate", "< 1%", Measured::Share(0.02), Standing::Crossed),
+            ("variant.b.idempotency.violation_rate", "<= 2%", Measured::Share(0.02), Standing::Passed),
+        ] {
+            let judged = judged(metric, condition, Some(found()));
+            assert_eq!((judged.measured, judged.standing), (Some(measured), standing), "{metric}");
+            assert!(judged.is_of_checks(), "{metric}");
+        }
+        assert!(!judged("failure_rate", "< 1%", None).is_of_checks());
+    }
+
+    #[test]
+    fn where_nothing_was_checked_nothing_is_known() {
+        for checks in [None, Some(Checks::default()), Some(found())] {
+            for metric in ["never_visible", "reverted_rate", "variant.a.idempotency.violation_rate"] {
+                let condition = if metric == "never_visible" { "= 0" } else { "= 0%" };
+                let judged = judged(metric, condition, checks.clone());
+                assert_eq!((judged.samples, judged.standing), (0, Standing::TooFewSamples), "{metric}");
+            }
+        }
+    }
 }

@@ -4,7 +4,9 @@ use hdrhistogram::{Counter, Histogram};
 use serde::{Deserialize, Serialize};
 
 use super::{Metric, Quantity, Statistic};
-use crate::measure::{Counts, Distributions, Outcome, Second, Totals, new_histogram, quantile};
+use crate::measure::{
+    Checks, Counts, Distributions, Outcome, Repetitions, Second, Totals, VariantChecks, new_histogram, quantile,
+};
 use crate::units::format;
 
 /// A figure with its unit.
@@ -61,20 +63,63 @@ pub(super) struct Figures {
     counts: Counts,
     /// Of the metric's clock, where it has one.
     durations: Option<Histogram<u64>>,
+    /// Of the metric's check, where it has one.
+    cases: Cases,
     elapsed_s: f64,
+}
+
+/// What a check looked at and what it found.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cases {
+    checked: u64,
+    found: u64,
+}
+
+impl Cases {
+    /// Those of a metric of checks.
+    fn of(metric: &Metric, checks: &Checks) -> Self {
+        let mut cases = Self::default();
+        for (_, variant) in checks.variants.iter().enumerate().filter(|(i, _)| metric.is_of(*i)) {
+            let part = Self::of_variant(metric.quantity, variant);
+            cases.checked += part.checked;
+            cases.found += part.found;
+        }
+        cases
+    }
+
+    fn of_variant(quantity: Quantity, variant: &VariantChecks) -> Self {
+        match quantity {
+            Quantity::Found(check) | Quantity::FoundRate(check) => {
+                let finding = &variant.findings[check.index()];
+                Self { checked: finding.checked, found: finding.found }
+            }
+            Quantity::Violations => {
+                let sum = |of: fn(&Repetitions) -> u64| variant.repetitions.iter().map(of).sum();
+                Self { checked: sum(|mode| mode.pairs), found: sum(|mode| mode.violations) }
+            }
+            _ => Self::default(),
+        }
+    }
 }
 
 impl Figures {
     /// Those of no time.
     pub(super) fn none(metric: &Metric) -> Self {
         let durations = matches!(metric.quantity, Quantity::Time(..)).then(new_histogram);
-        Self { quantity: metric.quantity, counts: Counts::default(), durations, elapsed_s: 0.0 }
+        Self {
+            quantity: metric.quantity,
+            counts: Counts::default(),
+            durations,
+            cases: Cases::default(),
+            elapsed_s: 0.0,
+        }
     }
 
     /// Those of a run.
     pub(super) fn of_totals(metric: &Metric, totals: &Totals) -> Self {
         let parts = totals.variants.iter().map(|variant| (&variant.counts, &variant.distributions));
-        Self { elapsed_s: totals.main_s, ..Self::of_parts(metric, parts) }
+        let cases = totals.checks.as_ref().map(|checks| Cases::of(metric, checks)).unwrap_or_default();
+        Self { elapsed_s: totals.main_s, cases, ..Self::of_parts(metric, parts) }
     }
 
     /// Those of one second.
@@ -89,10 +134,7 @@ impl Figures {
         parts: impl Iterator<Item = (&'a Counts, &'a Distributions<C>)>,
     ) -> Self {
         let mut figures = Self::none(metric);
-        for (i, (counts, distributions)) in parts.enumerate() {
-            if metric.variant.as_ref().is_some_and(|variant| variant.index != i) {
-                continue;
-            }
+        for (_, (counts, distributions)) in parts.enumerate().filter(|(i, _)| metric.is_of(*i)) {
             figures.counts.add(counts);
             if let (Quantity::Time(clock, _), Some(durations)) = (metric.quantity, &mut figures.durations) {
                 merge(durations, &distributions.all(clock));
@@ -117,6 +159,7 @@ impl Figures {
             Quantity::UnexpectedRate | Quantity::Achieved | Quantity::Attempts(_) => self.counts.attempts(),
             Quantity::Unsent => self.counts.operations(),
             Quantity::Time(..) => self.durations.as_ref().map_or(0, Histogram::len),
+            Quantity::Found(_) | Quantity::FoundRate(_) | Quantity::Violations => self.cases.checked,
         }
     }
 
@@ -133,6 +176,8 @@ impl Figures {
             }
             Quantity::Unsent => Some(Measured::Count(counts.unsent)),
             Quantity::Attempts(outcome) => Some(Measured::Count(counts.outcome(outcome))),
+            Quantity::Found(_) => (self.cases.checked > 0).then_some(Measured::Count(self.cases.found)),
+            Quantity::FoundRate(_) | Quantity::Violations => share(self.cases.found, self.cases.checked),
             Quantity::Time(_, statistic) => {
                 let durations = self.durations.as_ref().filter(|durations| !durations.is_empty())?;
                 statistic_of(durations, statistic, few).map(Measured::Time)

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::measure::{Clock, Outcome};
+use crate::measure::{Check, Clock, Outcome};
 
 /// What stands before the name of a variant in the name of a metric.
 const VARIANT: &str = "variant.";
@@ -42,6 +42,12 @@ pub enum Quantity {
     Attempts(Outcome),
     /// A statistic of a duration over attempts of all outcomes: `service.p99`.
     Time(Clock, Statistic),
+    /// Cases in which a check found a violation, by its name: `never_visible`. Known at the end of a run only.
+    Found(Check),
+    /// Of the cases that were checked, those in which it was found: `never_visible_rate`. Known at the end of a run only.
+    FoundRate(Check),
+    /// Of the repetitions that were judged, those that differ: `idempotency.violation_rate`. Known at the end of a run only.
+    Violations,
 }
 
 /// What is taken of many durations.
@@ -116,10 +122,25 @@ impl Statistic {
     }
 }
 
+/// What stands behind the name of a check in the name of its rate.
+const RATE: &str = "_rate";
+
 impl Quantity {
-    /// All figures that are not of durations.
-    const PLAIN: [Self; 5] =
-        [Self::FailureRate, Self::ThrottledRate, Self::UnexpectedRate, Self::Achieved, Self::Unsent];
+    /// All figures that are neither of durations nor of one outcome or check.
+    const PLAIN: [Self; 6] =
+        [Self::FailureRate, Self::ThrottledRate, Self::UnexpectedRate, Self::Achieved, Self::Unsent, Self::Violations];
+
+    /// Whether checks of idempotency and consistency tell it.
+    #[must_use]
+    pub fn is_of_checks(self) -> bool {
+        matches!(self, Self::Found(_) | Self::FoundRate(_) | Self::Violations)
+    }
+
+    /// The figures of all checks that find violations.
+    fn of_checks() -> impl Iterator<Item = Self> {
+        let violations = || Check::ALL.into_iter().filter(|check| check.is_violation());
+        violations().map(Self::Found).chain(violations().map(Self::FoundRate))
+    }
 
     /// The fewest attempts, operations or durations that tell it.
     #[must_use]
@@ -127,6 +148,8 @@ impl Quantity {
         match self {
             Self::Time(_, statistic) => statistic.least_samples(),
             Self::FailureRate | Self::ThrottledRate | Self::UnexpectedRate => 1,
+            // That nothing was found where nothing was looked for says nothing.
+            Self::Found(_) | Self::FoundRate(_) | Self::Violations => 1,
             Self::Achieved | Self::Unsent | Self::Attempts(_) => 0,
         }
     }
@@ -134,12 +157,21 @@ impl Quantity {
     /// The figure of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
+        let plain = Self::PLAIN.into_iter().chain(Self::of_checks()).find(|quantity| quantity.to_string() == name);
+        if plain.is_some() {
+            return plain;
+        }
         if let Some((clock, statistic)) = name.split_once('.') {
             let statistic = Statistic::ALL.into_iter().find(|of| of.name() == statistic)?;
             return Some(Self::Time(Clock::from_name(clock)?, statistic));
         }
-        let plain = Self::PLAIN.into_iter().find(|quantity| quantity.to_string() == name);
-        plain.or_else(|| Outcome::from_name(name).map(Self::Attempts))
+        Outcome::from_name(name).map(Self::Attempts)
+    }
+
+    /// The figure at the end of a metric's name, whatever its variant is called.
+    pub(super) fn at_end_of(metric: &str) -> Option<Self> {
+        let rests = metric.match_indices('.').map(|(dot, _)| &metric[dot + 1..]);
+        std::iter::once(metric).chain(rests).find_map(Self::from_name)
     }
 
     /// What may stand where `name`, which is no figure's, does: the names of statistics behind a known clock, otherwise one
@@ -153,7 +185,12 @@ impl Quantity {
                 let plain = Self::PLAIN.into_iter();
                 let attempts = Outcome::ALL.into_iter().map(Self::Attempts);
                 let times = Clock::ALL.into_iter().map(|clock| Self::Time(clock, Statistic::P99));
-                plain.chain(attempts).chain(times).map(|quantity| quantity.to_string()).collect()
+                plain
+                    .chain(attempts)
+                    .chain(times)
+                    .chain(Self::of_checks())
+                    .map(|quantity| quantity.to_string())
+                    .collect()
             }
         }
     }
@@ -170,6 +207,9 @@ impl fmt::Display for Quantity {
             Self::Unsent => f.write_str("unsent"),
             Self::Attempts(outcome) => write!(f, "{outcome}"),
             Self::Time(clock, statistic) => write!(f, "{clock}.{}", statistic.name()),
+            Self::Found(check) => write!(f, "{check}"),
+            Self::FoundRate(check) => write!(f, "{check}{RATE}"),
+            Self::Violations => f.write_str("idempotency.violation_rate"),
         }
     }
 }
@@ -192,6 +232,11 @@ pub enum UnknownMetric {
 }
 
 impl Metric {
+    /// Whether the variant with this index is in the figure.
+    pub(super) fn is_of(&self, variant: usize) -> bool {
+        self.variant.as_ref().is_none_or(|of| of.index == variant)
+    }
+
     /// Reads `service.p99`, or `variant.NAME.service.p99` for the variant of that name among `variants`.
     ///
     /// A variant's name may have dots in it: no name of a figure ends with that of another, so only one reading fits.
@@ -234,7 +279,8 @@ mod tests {
 
     fn all_quantities() -> Vec<Quantity> {
         let times = Clock::ALL.into_iter().flat_map(|clock| Statistic::ALL.map(|of| Quantity::Time(clock, of)));
-        Quantity::PLAIN.into_iter().chain(Outcome::ALL.map(Quantity::Attempts)).chain(times).collect()
+        let plain = Quantity::PLAIN.into_iter().chain(Quantity::of_checks());
+        plain.chain(Outcome::ALL.map(Quantity::Attempts)).chain(times).collect()
     }
 
     #[test]
@@ -244,9 +290,18 @@ mod tests {
             for variant in std::iter::once(None).chain(variants.iter().enumerate().map(Some)) {
                 let variant = variant.map(|(index, name)| OfVariant { index, name: (*name).to_owned() });
                 let metric = Metric { variant, quantity };
+                assert_eq!(Quantity::at_end_of(&metric.to_string()), Some(quantity));
                 assert_eq!(Metric::parse(&metric.to_string(), &variants), Ok(metric));
             }
         }
+    }
+
+    #[test]
+    fn what_is_no_violation_has_no_threshold() {
+        for name in ["visible", "indeterminate", "visible_rate", "idempotency", "violation_rate", "never_visible.p99"] {
+            assert_eq!(Quantity::from_name(name), None, "{name}");
+        }
+        assert_eq!(Quantity::at_end_of("variant.lost.failure_rate").map(Quantity::is_of_checks), Some(false));
     }
 
     #[test]
@@ -276,9 +331,9 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(unknown("service.p98"), ("service.p98".to_owned(), 8));
-        assert_eq!(unknown("latency"), ("latency".to_owned(), 17));
-        assert_eq!(unknown(""), (String::new(), 17));
-        assert_eq!(unknown("variant."), (String::new(), 17));
+        assert_eq!(unknown("latency"), ("latency".to_owned(), 30));
+        assert_eq!(unknown(""), (String::new(), 30));
+        assert_eq!(unknown("variant."), (String::new(), 30));
         assert_eq!(unknown("variant.a.service.p98"), ("service.p98".to_owned(), 8));
         let variant = UnknownMetric::Variant { name: "b".to_owned() };
         assert_eq!(Metric::parse("variant.b.failed", &["a"]), Err(variant));

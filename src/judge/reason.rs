@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Quantity;
 use crate::units::format::{count, micros, percent, seconds};
 
 /// Whether the measurement can be believed.
@@ -324,6 +325,9 @@ impl Reason {
                 return format!("raise the limit with `ulimit -n {needed}`, or set `load.connections` to \"shared\"");
             }
             Self::FewPorts { .. } => "reuse connections, or widen net.ipv4.ip_local_port_range",
+            Self::TooFewSamples { metric, .. } if Quantity::at_end_of(metric).is_some_and(Quantity::is_of_checks) => {
+                "run longer, or raise the `share` of the check"
+            }
             Self::TooFewSamples { .. } => "run longer, or choose a lower percentile",
             Self::NotStationary { .. } => "find out what fills up or warms up, or add a longer warm-up",
         };

@@ -61,9 +61,13 @@ impl Kind {
     #[must_use]
     pub fn of(quantity: Quantity) -> Self {
         match quantity {
-            Quantity::FailureRate | Quantity::ThrottledRate | Quantity::UnexpectedRate => Self::Share,
+            Quantity::FailureRate
+            | Quantity::ThrottledRate
+            | Quantity::UnexpectedRate
+            | Quantity::FoundRate(_)
+            | Quantity::Violations => Self::Share,
             Quantity::Achieved => Self::Rate,
-            Quantity::Unsent | Quantity::Attempts(_) => Self::Count,
+            Quantity::Unsent | Quantity::Attempts(_) | Quantity::Found(_) => Self::Count,
             Quantity::Time(..) => Self::Time,
         }
     }
@@ -112,6 +116,9 @@ pub enum ThresholdError {
     /// It is known too late.
     #[error("what is unsent is known at the end only, so it cannot stop the run; remove `for … abort`")]
     AbortUnsent,
+    /// It is known too late.
+    #[error("what the checks find is known at the end only, so it cannot stop the run; remove `for … abort`")]
+    AbortChecks,
 }
 
 /// A bound on a metric: the run is to keep it.
@@ -147,6 +154,7 @@ impl Threshold {
         if sustained.is_some() {
             match (metric.quantity, comparison) {
                 (Quantity::Unsent, _) => return Err(ThresholdError::AbortUnsent),
+                (quantity, _) if quantity.is_of_checks() => return Err(ThresholdError::AbortChecks),
                 (Quantity::Attempts(_), Comparison::Less | Comparison::AtMost) => {}
                 (Quantity::Attempts(_), Comparison::Equal) if bound <= 0.0 => {}
                 (Quantity::Attempts(_), _) => return Err(ThresholdError::AbortBelow(text.to_owned())),
@@ -255,6 +263,9 @@ mod tests {
             ("achieved", "> 50/s", Comparison::More, 50.0, None),
             ("achieved", "> 300 / min", Comparison::More, 5.0, None),
             ("unsent", "= 0", Comparison::Equal, 0.0, None),
+            ("never_visible", "= 0", Comparison::Equal, 0.0, None),
+            ("reverted_rate", "= 0%", Comparison::Equal, 0.0, None),
+            ("idempotency.violation_rate", "< 0.1%", Comparison::Less, 0.001, None),
             ("broken", "<= 4_294_967_295", Comparison::AtMost, 4_294_967_295.0, None),
             ("failure_rate", "< 1% for 10s abort", Comparison::Less, 0.01, Some(10.0)),
             ("response.mean", "< 1s  for  1m abort", Comparison::Less, 1_000_000.0, Some(60.0)),
@@ -295,6 +306,10 @@ mod tests {
             ("unsent", "= -1"),
             ("unsent", "< 1.5"),
             ("unsent", "= 0 for 10s abort"),
+            ("lost", "= 0 for 10s abort"),
+            ("idempotency.violation_rate", "< 1% for 10s abort"),
+            ("phantom", "< 1%"),
+            ("stale_read_rate", "= 0"),
             ("broken", "> 3 for 10s abort"),
             ("broken", "= 3 for 10s abort"),
             ("broken", "< 4294967296"),
@@ -314,7 +329,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in r"[<>=]{0,2} ?[0-9.]{0,12}(ms|s|%|/s|/min)?( for [0-9]{0,20}(ms|s|y)( abort)?)?|\PC*") {
-            for metric in ["service.p99", "failure_rate", "achieved", "unsent"] {
+            for metric in ["service.p99", "failure_rate", "achieved", "unsent", "lost", "lost_rate"] {
                 let _ = parse(metric, &text);
             }
         }

@@ -7,14 +7,14 @@ use hdrhistogram::Histogram;
 use serde_json::Value;
 
 use super::answers::answers;
+use super::checks;
 use super::failures::failures;
 use super::retries::retries;
 use super::table::Side::{Left, Right};
 use super::table::Table;
-
 use crate::judge::{Judgement, Standing, Verdict};
 use crate::measure::{Clock, Counts, Outcome, Run, State, VariantTotals, quantile};
-use crate::results::{ALL, Estimate, FILES, Rates};
+use crate::results::{ALL, CHECK_FILES, Estimate, FILES, Rates};
 use crate::units::format::{count, micros, per_second, percent, seconds, utc};
 
 /// Where lines of prose are wrapped.
@@ -42,7 +42,8 @@ pub fn text(run: &Run, judgement: Option<&Judgement>, folder: &Path) -> String {
         text.push_str(&judged(judgement));
     }
     let rates = format!("{}{}", rates(run, &parts), retries(run));
-    let sections = [rates, answers(run), latencies(&parts, &all), failures(run, &all), files(folder)];
+    let checks = run.totals.checks.as_ref().map(|found| checks::section(&run.header, found)).unwrap_or_default();
+    let sections = [rates, answers(run), latencies(&parts, &all), failures(run, &all), checks, files(run, folder)];
     for section in sections.iter().filter(|section| !section.is_empty()) {
         text.push('\n');
         text.push_str(section);
@@ -214,8 +215,9 @@ fn latencies(parts: &[Part<'_>], all: &VariantTotals) -> String {
     text
 }
 
-fn files(folder: &Path) -> String {
-    format!("reports  {}\n         {}\n", folder.display(), FILES.join(" "))
+fn files(run: &Run, folder: &Path) -> String {
+    let more = run.totals.checks.as_ref().map(|_| format!(" {}", CHECK_FILES.join(" "))).unwrap_or_default();
+    format!("reports  {}\n         {}{more}\n", folder.display(), FILES.join(" "))
 }
 
 /// `2.75% (1.98% to 3.81%)`.

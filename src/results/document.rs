@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::checks::CheckSums;
 use super::{Efficiency, Error};
 use crate::judge::{Judged, Judgement, Reason, Verdict};
 use crate::measure::{
@@ -33,6 +34,9 @@ struct Document<'a> {
     /// Only of a run whose attributes were put back, or were to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     snapshot: Option<Cow<'a, Restoration>>,
+    /// Only of a run that checked anything, and not while it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checks: Option<CheckSums>,
     totals: Sums,
 }
 
@@ -128,6 +132,7 @@ pub(super) fn write(said: Said<'_>, totals: &Totals) -> Vec<u8> {
         thresholds: judgement.map(|judgement| judgement.thresholds.clone()).unwrap_or_default(),
         tokens: totals.logins,
         snapshot: restoration.map(Cow::Borrowed),
+        checks: totals.checks.as_ref().map(|checks| CheckSums::of(header, checks)),
         totals: Sums {
             seconds: totals.seconds,
             elapsed_s: totals.elapsed_s,
@@ -180,6 +185,8 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<(Run, Option<Judgement>)
         let problem = format!("a failure is of variant {}, and there are {}", row.key.variant, header.variants.len());
         return Err(Error::damaged(path, None, problem));
     }
+    let damaged = |problem: String| Error::damaged(path, None, problem);
+    let checks = document.checks.map(|sums| sums.into_checks(&header)).transpose().map_err(damaged)?;
     let retries = sums.retries.as_ref();
     let totals = Totals {
         retries: retries.map(|row| row.counts).unwrap_or_default(),
@@ -195,7 +202,7 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<(Run, Option<Judgement>)
         elapsed_s: sums.elapsed_s,
         main_s: sums.main_s.unwrap_or(sums.elapsed_s),
         logins: document.tokens,
-        checks: None,
+        checks,
     };
     let reasons = document.reasons.into_iter().map(|row| row.reason).collect();
     let thresholds = document.thresholds;

@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::interval_log::{
     IntervalLogHistogram, IntervalLogIterator, IntervalLogWriterBuilder, LogEntry, Tag,
 };
-use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
+use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
 
 use super::{ALL, Error};
 use crate::measure::{Clock, Header, Outcome, Second, Totals, new_histogram};
@@ -102,6 +102,22 @@ pub(super) fn read(path: &Path, bytes: &[u8], into: (&Header, &mut Totals), tail
     Ok(end)
 }
 
+/// A histogram as the log holds it: compressed, in base 64.
+pub(super) fn encode(histogram: &Histogram<u64>) -> String {
+    let mut bytes = Vec::new();
+    V2DeflateSerializer::new().serialize(histogram, &mut bytes).expect("memory takes any bytes");
+    STANDARD.encode(bytes)
+}
+
+/// The histogram that [`encode`] gave; the error says what is wrong with it.
+pub(super) fn decode(encoded: &str) -> Result<Histogram<u64>, String> {
+    let histogram = histogram_of(encoded, &mut Deserializer::new())?;
+    // The copy has the counts in the one configuration, whatever the bytes left out at the end.
+    let mut ours = new_histogram();
+    ours.add(histogram).map_err(|error| format!("a histogram of another kind: {error}"))?;
+    Ok(ours)
+}
+
 /// What all histograms of a run have in common: the lowest and the highest value, and the digits.
 fn shape(histogram: &Histogram<u64>) -> (u64, u64, u8) {
     (histogram.low(), histogram.high(), histogram.sigfig())
@@ -109,7 +125,11 @@ fn shape(histogram: &Histogram<u64>) -> (u64, u64, u8) {
 
 /// The histogram of a line; the error says what is wrong with it.
 fn histogram(entry: &IntervalLogHistogram<'_>, deserializer: &mut Deserializer) -> Result<Histogram<u64>, String> {
-    let encoded = STANDARD.decode(entry.encoded_histogram()).map_err(|error| format!("no histogram: {error}"))?;
+    histogram_of(entry.encoded_histogram(), deserializer)
+}
+
+fn histogram_of(encoded: &str, deserializer: &mut Deserializer) -> Result<Histogram<u64>, String> {
+    let encoded = STANDARD.decode(encoded).map_err(|error| format!("no histogram: {error}"))?;
     deserializer.deserialize(&mut &encoded[..]).map_err(|error| format!("no histogram: {error}"))
 }
 

@@ -19,6 +19,13 @@ impl Estimate {
         let ShareInterval { low, high } = self.interval;
         Self { share: 1.0 - self.share, interval: ShareInterval { low: 1.0 - high, high: 1.0 - low } }
     }
+
+    /// The share that `found` of `checked` are; `None` where nothing was checked. Cases count as independent: they are drawn
+    /// one by one.
+    #[must_use]
+    pub fn of_cases(found: u64, checked: u64) -> Option<Self> {
+        estimate(found, checked, 1.0)
+    }
 }
 
 /// The rates of one variant, or of all together.

@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use csv::{Writer, WriterBuilder};
 use hdrhistogram::Histogram;
 
-use super::{ALL, Estimate, FAILURES, LATENCY, Rates, SUMMARY};
-use crate::measure::{Clock, Distributions, Header, Outcome, PERCENTILES, Second, Totals, VariantTotals, quantile};
+use super::{ALL, CONSISTENCY, Estimate, FAILURES, IDEMPOTENCY, LATENCY, Rates, SUMMARY, checks};
+use crate::measure::{
+    Checks, Clock, Distributions, Header, Outcome, PERCENTILES, Second, Totals, VariantTotals, new_histogram, quantile,
+};
 
 /// Columns of `timeline.csv`.
 pub(super) const TIMELINE_COLUMNS: [&str; 19] = [
@@ -76,20 +78,28 @@ const FAILURE_COLUMNS: [&str; 13] = [
     "message",
 ];
 
+/// The clock, in `latency.csv`, of the time until a write is seen.
+const VISIBLE: &str = "visible";
+
 /// Columns of `latency.csv`.
 const LATENCY_COLUMNS: [&str; 7] = ["target", "variant", "outcome", "clock", "percentile", "value_us", "count"];
 
-/// Every file that is made from the totals alone, by name.
-pub(super) fn all(header: &Header, totals: &Totals) -> [(&'static str, Vec<u8>); 3] {
+/// Every file that is made from the totals alone, by name; those of the checks only where these have found what they find.
+pub(super) fn all(header: &Header, totals: &Totals) -> Vec<(&'static str, Vec<u8>)> {
     let all = totals.all();
     let variants = header.variants.iter().zip(&totals.variants);
     let mut rows: Vec<Row<'_>> = variants.map(|(name, totals)| Row::new(name, totals)).collect();
     rows.push(Row::new(ALL, &all));
-    [
+    let mut files = vec![
         (SUMMARY, summary(header, &rows, totals.main_s)),
         (FAILURES, failures(header, totals)),
-        (LATENCY, latency(header, &rows)),
-    ]
+        (LATENCY, latency(header, &rows, totals.checks.as_ref())),
+    ];
+    if let Some(found) = &totals.checks {
+        files.push((IDEMPOTENCY, checks::idempotency(header, found)));
+        files.push((CONSISTENCY, checks::consistency(header, found)));
+    }
+    files
 }
 
 /// One variant, or all together.
@@ -173,27 +183,37 @@ fn failures(header: &Header, totals: &Totals) -> Vec<u8> {
     })
 }
 
-fn latency(header: &Header, rows: &[Row<'_>]) -> Vec<u8> {
+fn latency(header: &Header, rows: &[Row<'_>], found: Option<&Checks>) -> Vec<u8> {
     table(&LATENCY_COLUMNS, |writer| {
-        for row in rows {
-            for Series { clock, outcome, histogram } in &row.series {
+        for (i, row) in rows.iter().enumerate() {
+            let mut percentiles = |outcome: &str, clock: &str, histogram: &Histogram<u64>| {
                 for percent in PERCENTILES {
-                    write(
-                        writer,
-                        &[
-                            header.target.clone(),
-                            row.name.to_owned(),
-                            (*outcome).to_owned(),
-                            clock.to_string(),
-                            percent.to_string(),
-                            value(histogram, percent),
-                            histogram.len().to_string(),
-                        ],
-                    );
+                    let names = [&header.target, row.name, outcome, clock].map(str::to_owned);
+                    let figures = [percent.to_string(), value(histogram, percent), histogram.len().to_string()];
+                    write(writer, &[&names[..], &figures].concat());
                 }
+            };
+            for Series { clock, outcome, histogram } in &row.series {
+                percentiles(outcome, clock.name(), histogram);
+            }
+            let visible = found.map(|checks| visible(checks, i)).filter(|visible| !visible.is_empty());
+            if let Some(visible) = visible {
+                percentiles(Outcome::Accepted.name(), VISIBLE, &visible);
             }
         }
     })
+}
+
+/// The times until writes were seen, of the variant with this index; of all behind the last one.
+fn visible(checks: &Checks, variant: usize) -> Cow<'_, Histogram<u64>> {
+    if let Some(variant) = checks.variants.get(variant) {
+        return Cow::Borrowed(&variant.visible);
+    }
+    let mut all = new_histogram();
+    for variant in &checks.variants {
+        all.add(&variant.visible).expect("all histograms are of one configuration");
+    }
+    Cow::Owned(all)
 }
 
 /// The header row of `timeline.csv`.
@@ -219,14 +239,14 @@ pub(super) fn timeline_row(header: &Header, second: &Second) -> Vec<u8> {
     finish(writer)
 }
 
-fn table<C: AsRef<str>>(columns: &[C], rows: impl FnOnce(&mut Writer<Vec<u8>>)) -> Vec<u8> {
+pub(super) fn table<C: AsRef<str>>(columns: &[C], rows: impl FnOnce(&mut Writer<Vec<u8>>)) -> Vec<u8> {
     let mut writer = WriterBuilder::new().from_writer(Vec::new());
     write(&mut writer, columns);
     rows(&mut writer);
     finish(writer)
 }
 
-fn write<C: AsRef<str>>(writer: &mut Writer<Vec<u8>>, cells: &[C]) {
+pub(super) fn write<C: AsRef<str>>(writer: &mut Writer<Vec<u8>>, cells: &[C]) {
     writer.write_record(cells.iter().map(AsRef::as_ref)).expect("memory takes any bytes, and every row is as long");
 }
 
@@ -240,7 +260,7 @@ fn value(histogram: &Histogram<u64>, percent: f64) -> String {
 }
 
 /// A share and the ends of its interval; empty where unknown.
-fn estimate(estimate: Option<Estimate>) -> [String; 3] {
+pub(super) fn estimate(estimate: Option<Estimate>) -> [String; 3] {
     let cell = |of: fn(&Estimate) -> f64| number(estimate.as_ref().map(of));
     [cell(|e| e.share), cell(|e| e.interval.low), cell(|e| e.interval.high)]
 }

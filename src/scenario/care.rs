@@ -65,23 +65,26 @@ impl Default for StopRules {
 }
 
 impl Scenario {
-    /// The requests of a run that are none of its attempts and that can be known before it: logins before the start, and
-    /// the most that snapshot and restore may need, another round of logins included.
+    /// The requests of a run that are none of its attempts and that can be known before it: logins before the start, the
+    /// most that snapshot and restore may need, another round of logins included, and the reads of all resources before the
+    /// run and after it that find lost updates.
     #[must_use]
     pub fn requests_aside(&self) -> u64 {
         let logins = match self.target.auth {
             Auth::ClientCredentials { .. } => self.target.tokens.count() as u64,
             Auth::None | Auth::Bearer { .. } => 0,
         };
+        let audit = self.audited().saturating_mul(2);
         match self.snapshot_requests() {
-            Some(requests) => requests.all().saturating_add(logins.saturating_mul(2)),
-            None => logins,
+            Some(requests) => requests.all().saturating_add(logins.saturating_mul(2)).saturating_add(audit),
+            None => logins.saturating_add(audit),
         }
     }
 
-    /// The attempts that `limit.budget` leaves; `None` without a budget.
+    /// The attempts that `limit.budget` leaves, with room for as many checks as these may bring; `None` without a budget.
     #[must_use]
     pub fn attempts_in_budget(&self) -> Option<u64> {
-        Some(self.care.budget?.saturating_sub(self.requests_aside()))
+        let left = self.care.budget?.saturating_sub(self.requests_aside());
+        Some(self.attempts_beside_checks(left))
     }
 }

@@ -33,6 +33,11 @@ pub enum Caution {
         /// A longer Retry-After stops the run.
         most: Duration,
     },
+    /// A variant is left out by the checks, because nobody could tell which of its operations a read shows.
+    NotChecked {
+        /// The variant's name.
+        variant: String,
+    },
 }
 
 impl fmt::Display for Caution {
@@ -46,6 +51,11 @@ impl fmt::Display for Caution {
             Self::Insecure => f.write_str(
                 "certificates are not checked, so anybody on the way may read the tokens; name the server's authority in \
                  `target.connection.tls.ca_file` instead of `insecure`",
+            ),
+            Self::NotChecked { variant } => write!(
+                f,
+                "variant `{variant}` is not checked: its body gives the attribute of `checks.track` no value with \
+                 `{{{{ unique }}}}`, or its columns are not those of the first table, which is the one that is read"
             ),
             Self::FewRows { table, rows, operations } => {
                 let rows = count(*rows);
@@ -81,13 +91,25 @@ impl Scenario {
         let is_insecure = self.target.connection.tls.verification == Verification::None;
         let insecure = is_insecure.then_some(Caution::Insecure);
         let changes = self.participants_changed();
-        insecure.into_iter().chain(changes).chain(self.few_rows()).chain(self.wait_stops_run()).collect()
+        insecure
+            .into_iter()
+            .chain(changes)
+            .chain(self.few_rows())
+            .chain(self.wait_stops_run())
+            .chain(self.not_checked())
+            .collect()
     }
 
     fn wait_stops_run(&self) -> Option<Caution> {
         let retry = self.retry.as_ref().filter(|retry| retry.retry_after == Wish::Honored)?;
         let (longest_wait, most) = (retry.longest_wait, self.care.stops.retry_after?);
         (longest_wait > most).then_some(Caution::WaitStopsRun { longest_wait, most })
+    }
+
+    fn not_checked(&self) -> impl Iterator<Item = Caution> {
+        let variants = self.variants.iter().enumerate();
+        let left_out = variants.filter(|(i, _)| self.checks.as_ref().is_some_and(|checks| !checks.is_tracked(*i)));
+        left_out.map(|(_, variant)| Caution::NotChecked { variant: variant.name.clone() })
     }
 
     /// Of a limit of ours nothing is known here: it spreads operations over users as they come.

@@ -1,14 +1,20 @@
 //! Which operations are checked, and how: idempotency, visibility, lost updates.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use rand::RngExt;
+use serde_json::Value;
 
 use super::operation::{Purpose, random};
 use super::template::{Template, Values};
 use super::{Operation, RenderError, Scenario};
 use crate::measure::Mode;
 use crate::units::Share;
+
+/// The bit that tells the number of an operation that is repeated from that of the operation of the load after which it is:
+/// no run of the load counts so far.
+const EXTRA: u64 = 1 << 40;
 
 /// What is checked. A scenario with checks says how attributes are read, too.
 #[derive(Debug, Clone)]
@@ -89,6 +95,59 @@ impl Checks {
         self.track.render(&values).map(std::borrow::Cow::into_owned)
     }
 
+    /// The operation whose `unique` a text holds, such as the value of the attribute of [`Checks::key`]; `None` for a value that
+    /// somebody else wrote, and where the text holds those of two.
+    ///
+    /// Only whole numbers count: with seed 7, `a 7-12.` is operation 12, and neither `17-12` nor `7-012` is any.
+    #[must_use]
+    pub fn number_in(&self, scenario: &Scenario, value: &str) -> Option<u64> {
+        number_in(scenario.seed, value)
+    }
+
+    /// The operation that is repeated after this one: none of the load, but of the same user, row and variant.
+    #[must_use]
+    pub fn extra(operation: &Operation) -> Operation {
+        Operation { number: operation.number | EXTRA, ..*operation }
+    }
+
+    /// Whether the operation with this number is one that is repeated, and none of the load.
+    #[must_use]
+    pub fn is_extra(number: u64) -> bool {
+        number & EXTRA != 0
+    }
+
+    /// The number of the operation of the load after which the one with this number is repeated; of one of the load, its own.
+    #[must_use]
+    pub fn origin(number: u64) -> u64 {
+        number & !EXTRA
+    }
+
+    /// Whether the attribute's name depends on row and user alone.
+    pub(super) fn is_steady(&self, scenario: &Scenario) -> bool {
+        let first = scenario.first_operation(0);
+        let users = u64::from(scenario.load.max_users());
+        let later = Operation { step: first.step + 1, number: first.number + users, ..first };
+        self.key(scenario, &first) == self.key(scenario, &later)
+    }
+
+    /// Whether a variant's body gives the attribute a value that bears the operation's `unique`, as the first operation of the
+    /// variant, the next one and a repeated one show; and whether it takes its columns from the table that is read.
+    pub(super) fn is_borne_by(&self, scenario: &Scenario, variant: usize) -> bool {
+        let first = scenario.first_operation(variant);
+        let block: u64 = scenario.variants.iter().map(|variant| u64::from(variant.weight.get())).sum();
+        let next = (first.number + 1..=first.number + 2 * block).map(|number| scenario.operation_numbered(number));
+        let next = next.filter(|operation| operation.variant == variant).take(1);
+        let mut tried = [first, Self::extra(&first)].into_iter().chain(next);
+        scenario.variants[variant].data == 0 && tried.all(|operation| self.is_borne_in(scenario, &operation))
+    }
+
+    fn is_borne_in(&self, scenario: &Scenario, operation: &Operation) -> bool {
+        let body = scenario.variants[operation.variant].render_body(scenario, operation);
+        let Ok(Some(bytes)) = body else { return false };
+        let (Ok(body), Ok(key)) = (serde_json::from_slice(&bytes), self.key(scenario, operation)) else { return false };
+        any_of_key(&body, &key, &|value| number_in(scenario.seed, value) == Some(operation.number))
+    }
+
     /// What is checked of an operation: a function of seed and number.
     #[must_use]
     pub fn sampled(&self, seed: u64, operation: &Operation) -> Sampled {
@@ -101,5 +160,117 @@ impl Checks {
         let repeated = self.idempotency.as_ref().filter(|idempotency| is_drawn(idempotency.share));
         let idempotency = repeated.map(|idempotency| idempotency.modes[draw.random_range(0..idempotency.modes.len())]);
         Sampled { visibility, idempotency }
+    }
+}
+
+impl Scenario {
+    /// For each data row the first row that names the same resource: whose path and query of `[read]` are the same. Without
+    /// `[read]` each row names its own.
+    ///
+    /// It renders both for every row, and holds them meanwhile: about a microsecond and 150 bytes for each. Whoever needs it
+    /// keeps it.
+    #[must_use]
+    pub fn resources(&self) -> Vec<u32> {
+        let mut first_rows = HashMap::new();
+        let resource = |(row, number): (usize, u32)| {
+            let Some(read) = &self.read else { return number };
+            // A row on which a template fails is found when it is read.
+            let path = read.request(self, row).map(|request| request.path.into_owned()).unwrap_or_default();
+            *first_rows.entry((path, read.query(self, row).unwrap_or_default())).or_insert(number)
+        };
+        (0..self.rows()).zip(0..).map(resource).collect()
+    }
+}
+
+/// The number of the one operation whose `unique` stands in a text.
+fn number_in(seed: u64, text: &str) -> Option<u64> {
+    let mark = format!("{seed}-");
+    let mut found = None;
+    for (at, _) in text.match_indices(&mark) {
+        let rest = &text[at + mark.len()..];
+        let digits = &rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())];
+        let is_padded = digits.len() > 1 && digits.starts_with('0');
+        if text[..at].ends_with(|c: char| c.is_ascii_digit()) || is_padded {
+            continue;
+        }
+        let Ok(number) = digits.parse::<u64>() else { continue };
+        if found.is_some_and(|other| other != number) {
+            return None;
+        }
+        found = Some(number);
+    }
+    found
+}
+
+/// Whether any member of that name, at any depth, has a text of which `is_it` says so.
+fn any_of_key(body: &Value, key: &str, is_it: &dyn Fn(&str) -> bool) -> bool {
+    match body {
+        Value::Object(members) => members
+            .iter()
+            .any(|(name, value)| name == key && value.as_str().is_some_and(is_it) || any_of_key(value, key, is_it)),
+        Value::Array(items) => items.iter().any(|item| any_of_key(item, key, is_it)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::read::of_row;
+    use super::*;
+
+    #[test]
+    fn the_number_behind_the_seed_is_read_back_and_no_part_of_a_longer_one() {
+        for (text, number) in [
+            ("7-12", Some(12)),
+            ("a 7-12.", Some(12)),
+            ("k3-7-0", Some(0)),
+            ("7-12 7-12", Some(12)),
+            ("7-1099511627781", Some(EXTRA | 5)),
+            ("7-12 7-13", None),
+            ("17-12", None),
+            ("7-012", None),
+            ("7-", None),
+            ("7-x", None),
+            ("7-99999999999999999999", None),
+            ("12", None),
+            ("", None),
+        ] {
+            assert_eq!(number_in(7, text), number, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_attribute_is_found_at_any_depth() {
+        let body = json!({"a": [{"ref": {"ref": "x"}}], "other": "y"});
+        assert!(any_of_key(&body, "ref", &|value| value == "x"));
+        assert!(!any_of_key(&body, "ref", &|value| value == "y"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_unique_is_rendered_as_is_read_back(
+            seed in any::<u64>(), number in 0..EXTRA, before in "[^0-9-]{0,9}", behind in "([^0-9-].{0,9})?"
+        ) {
+            let text = format!("{before}{seed}-{number}{behind}");
+            // What stands behind may hold another number.
+            prop_assert!([Some(number), None].contains(&number_in(seed, &text)));
+            prop_assert_eq!(number_in(seed, &format!("{before}{seed}-{number}")), Some(number));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(seed in any::<u64>(), text in "\\PC{0,40}|[0-9-]{0,40}") {
+            let _ = number_in(seed, &text);
+        }
+
+        #[test]
+        fn a_repeated_operation_tells_its_origin(number in 0..EXTRA) {
+            let operation = Operation { number, ..of_row(0) };
+            let extra = Checks::extra(&operation);
+            prop_assert!(Checks::is_extra(extra.number) && !Checks::is_extra(number));
+            prop_assert_eq!((Checks::origin(extra.number), Checks::origin(number)), (number, number));
+        }
     }
 }

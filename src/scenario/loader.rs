@@ -8,6 +8,7 @@ mod arrivals;
 mod auth;
 mod body;
 mod care;
+mod checks;
 mod environment;
 mod read;
 mod retry;
@@ -37,7 +38,7 @@ use tree::{Document, Table};
 const LONGEST_FILE: u64 = 16 * 1024 * 1024;
 
 /// The tables and values at the top of a scenario.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "name",
     "seed",
     "target",
@@ -50,6 +51,7 @@ const KEYS: [&str; 13] = [
     "snapshot",
     "retry",
     "outcome",
+    "checks",
     "thresholds",
 ];
 
@@ -220,7 +222,8 @@ fn read(document: &Document<'_>, tree: &DeTable<'_>, overrides: &Overrides) -> O
     let (_, columns) = tables.of(None);
     let how_to_read = read::read(&root, columns, seed);
     let snapshot = read::snapshot(&root, columns, (variants.as_deref(), load.as_ref()), seed);
-    let scenario = Scenario {
+    let checks = checks::read(&root, columns, seed);
+    let mut scenario = Scenario {
         name: name?,
         seed,
         target: target?,
@@ -232,12 +235,13 @@ fn read(document: &Document<'_>, tree: &DeTable<'_>, overrides: &Overrides) -> O
         read: how_to_read,
         snapshot,
         retry,
-        checks: None,
+        checks,
         outcomes,
         thresholds,
         source: source::redacted(tree, overrides),
         hidden: document.hidden(),
     };
+    checks::track(&root, &mut scenario);
     care::check_budget(&root, &scenario);
     Some(scenario)
 }

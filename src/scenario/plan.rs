@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::quota_use::{Demand, QuotaUse};
-use super::{AllowedHours, Auth, Connections, Endpoint, Limit, LimitKey, Outside, Scenario, Schedule};
+use super::{AllowedHours, Auth, CheckPlan, Connections, Endpoint, Limit, LimitKey, Outside, Scenario, Schedule};
 use crate::pace::Window;
 use crate::units::format;
 
@@ -40,6 +40,8 @@ pub struct Plan {
     pub window: Option<AllowedHours>,
     /// Data rows whose attributes are put back, with the requests that may take; `None` where none are.
     pub snapshot: Option<(u64, u64)>,
+    /// What the checks may send beside the load; `None` where nothing is checked.
+    pub checks: Option<CheckPlan>,
     /// How the requests compare with each quota of the embedded simulator; empty without a quota that we know.
     pub quotas: Vec<QuotaUse>,
 }
@@ -74,7 +76,7 @@ impl fmt::Display for RetryPlan {
 pub struct BudgetPlan {
     /// Requests in all.
     pub requests: u64,
-    /// What it leaves for attempts: all but logins before the start, snapshot and restore.
+    /// What it leaves for attempts: all but logins before the start, snapshot, restore and checks.
     pub attempts: u64,
     /// Whether logins in mid-run are to come out of that, too.
     pub logins: MidRunLogins,
@@ -135,9 +137,8 @@ impl Scenario {
         let (users, length) = (self.load.max_users(), self.load.length());
         let users_of_each = self.target.tokens.users_of_each(users);
         let tokens = users_of_each.iter().filter(|users| **users > 0).count();
-        let permits = self.limit.map(|limit| permits(&limit, length));
-        let keys = if self.limit.is_some_and(|limit| limit.per == LimitKey::Token) { tokens as u64 } else { 1 };
-        let by_limit = permits.map(|permits| permits.saturating_mul(keys));
+        let permits = self.limit.map(|limit| permits_of(&limit, length));
+        let by_limit = permits.map(|permits| permits.saturating_mul(self.limit_keys()));
         let operations = self.load.most_operations().into_iter().chain(self.most_operations()).min();
         let attempts_each = self.retry.as_ref().map_or(1, |retry| u64::from(retry.max) + 1);
         let at_worst = operations.map(|operations| operations.saturating_mul(attempts_each));
@@ -169,13 +170,23 @@ impl Scenario {
             budget: budget.map(|budget| BudgetPlan::new(budget, logins, (first_attempts, most_requests))),
             window: self.care.window,
             snapshot: self.snapshot_requests().map(|requests| (requests.writes, requests.all())),
+            checks: self.check_plan(most_requests),
             quotas: self.quota_uses(&Demand { users_of_each: &users_of_each, most_requests, permits }),
         }
+    }
+
+    /// How many limits there are: one for the run, or one for each token that a user has.
+    pub(super) fn limit_keys(&self) -> u64 {
+        if self.limit.is_none_or(|limit| limit.per == LimitKey::Run) {
+            return 1;
+        }
+        let users_of_each = self.target.tokens.users_of_each(self.load.max_users());
+        users_of_each.iter().filter(|users| **users > 0).count() as u64
     }
 }
 
 /// The most that one key of a limit lets through in a time: the burst, and what its rate adds.
-fn permits(limit: &Limit, length: Duration) -> u64 {
+pub(super) fn permits_of(limit: &Limit, length: Duration) -> u64 {
     let added = u128::from(limit.rate.count().get()) * length.as_nanos() / limit.rate.per().as_nanos();
     u64::try_from(added).unwrap_or(u64::MAX).saturating_add(u64::from(limit.burst.get()))
 }
@@ -241,6 +252,9 @@ impl fmt::Display for Plan {
                 f,
                 "\nsnapshot     attributes of {places} rows, read before and put back after, at most {requests} requests"
             )?;
+        }
+        if let Some(checks) = &self.checks {
+            write!(f, "\n{checks}")?;
         }
         for quota in &self.quotas {
             write!(f, "\nquota        {quota}")?;

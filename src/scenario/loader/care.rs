@@ -45,11 +45,20 @@ fn stops(root: &Table<'_>, auth: Option<&Auth>) -> StopRules {
 
 /// Notes a budget that is gone before the first attempt.
 pub(super) fn check_budget(root: &Table<'_>, scenario: &Scenario) {
-    let aside = scenario.requests_aside();
-    let Some(budget) = scenario.care.budget.filter(|budget| *budget <= aside) else { return };
+    if scenario.attempts_in_budget() != Some(0) {
+        return;
+    }
+    let Some(budget) = scenario.care.budget else { return };
+    let one = scenario.check_plan(Some(1)).map_or(0, |plan| plan.reads.saturating_add(plan.writes));
+    let aside = scenario.requests_aside().saturating_add(one);
     let limit = root.field("limit").and_then(|field| field.table(&super::schedule::LIMIT));
     let Some(field) = limit.and_then(|limit| limit.field("budget")) else { return };
-    let what = if scenario.snapshot.is_some() { "logins, snapshot and restore" } else { "logins" };
+    let what = match (scenario.snapshot.is_some(), scenario.checks.is_some()) {
+        (true, true) => "logins, snapshot, restore and checks",
+        (true, false) => "logins, snapshot and restore",
+        (false, true) => "logins and checks",
+        (false, false) => "logins",
+    };
     field.mistake(format_args!(
         "is {}, and {what} alone may take {}; raise it, or use fewer tokens or rows",
         count(budget),

@@ -50,7 +50,7 @@ fn rule(field: &Field<'_>) -> Option<Rule> {
 }
 
 /// A JSON pointer (RFC 6901): empty for the whole body, or with a slash before each step.
-fn pointer(field: &Field<'_>) -> Option<String> {
+pub(super) fn pointer(field: &Field<'_>) -> Option<String> {
     let text = field.text()?;
     let is_escaped = text.value.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
     if (text.value.is_empty() || text.value.starts_with('/')) && is_escaped {

@@ -1,5 +1,6 @@
 //! `[thresholds]`: what the run is to keep.
 
+use super::checks;
 use super::tree::{Field, Table, hint};
 use crate::judge::{Metric, Threshold, UnknownMetric};
 
@@ -10,19 +11,29 @@ use crate::judge::{Metric, Threshold, UnknownMetric};
 pub(super) fn read(root: &Table<'_>, variants: Option<&[&str]>) -> Vec<Threshold> {
     let mut found = Vec::new();
     if let Some(field) = root.field("thresholds") {
-        collect(&field, "", variants, &mut found);
+        collect(&field, "", &Known { root, variants }, &mut found);
     }
     found
 }
 
-fn collect(field: &Field<'_>, name: &str, variants: Option<&[&str]>, found: &mut Vec<Threshold>) {
+/// What a metric may be about.
+struct Known<'k> {
+    root: &'k Table<'k>,
+    variants: Option<&'k [&'k str]>,
+}
+
+fn collect(field: &Field<'_>, name: &str, known: &Known<'_>, found: &mut Vec<Threshold>) {
     for (key, field) in field.entries().unwrap_or_default() {
         let name = if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
         if field.is_table() {
-            collect(&field, &name, variants, found);
+            collect(&field, &name, known, found);
             continue;
         }
-        let metric = metric(&field, &name, variants);
+        let metric = metric(&field, &name, known.variants);
+        let missing = metric.as_ref().and_then(|metric| checks::missing(known.root, metric.quantity));
+        if let Some(table) = missing {
+            field.mistake(format_args!("is about something that the scenario does not check; add {table}"));
+        }
         let conditions = if field.is_array() { field.items().unwrap_or_default() } else { vec![field] };
         found.extend(conditions.iter().filter_map(|field| condition(field, metric.as_ref()?)));
     }
