@@ -147,7 +147,7 @@ fn the_tables_of_the_checks_have_a_row_per_variant_and_mode_or_check() {
     let expected = format!(
         "target,variant,mode,pairs,same_status,same_response,same_state,violations,violation_rate,violation_rate_low,\
          violation_rate_high,inconclusive,sample\n\
-         main,attributes,replay,102,102,101,100,3,0.0294118,0.0100571,0.0828995,4{of_sample}\
+         main,attributes,replay,102,102,101,100,3,0.0294118,0.0100524,0.0829306,4{of_sample}\
          main,attributes,retry,0,0,0,0,0,,,,6,\n\
          main,typed,concurrent,20,20,20,20,0,0,0,0.161125,0,\n"
     );

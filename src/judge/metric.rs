@@ -147,9 +147,13 @@ impl Quantity {
     pub fn least_samples(self) -> u64 {
         match self {
             Self::Time(_, statistic) => statistic.least_samples(),
-            Self::FailureRate | Self::ThrottledRate | Self::UnexpectedRate => 1,
-            // That nothing was found where nothing was looked for says nothing.
-            Self::Found(_) | Self::FoundRate(_) | Self::Violations => 1,
+            // Also of checks: that nothing was found where nothing was looked for says nothing.
+            Self::FailureRate
+            | Self::ThrottledRate
+            | Self::UnexpectedRate
+            | Self::Found(_)
+            | Self::FoundRate(_)
+            | Self::Violations => 1,
             Self::Achieved | Self::Unsent | Self::Attempts(_) => 0,
         }
     }

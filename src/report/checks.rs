@@ -149,10 +149,7 @@ fn repetitions(variants: &[(&str, &VariantChecks)]) -> String {
     if is_empty {
         return String::new();
     }
-    format!(
-        "\n{}Pairs are repetitions that could be judged; status, response and state count those with the same one.\n",
-        table.lines()
-    )
+    format!("\n{}Pairs could be judged; status, response and state count those that had the same.\n", table.lines())
 }
 
 fn findings(variants: &[(&str, &VariantChecks)]) -> String {
@@ -173,8 +170,8 @@ fn findings(variants: &[(&str, &VariantChecks)]) -> String {
         return String::new();
     }
     format!(
-        "\n{}Checked are the cases in which it would have been found. Indeterminate is what nobody can tell, and is never\n\
-         counted as anything else.\n",
+        "\n{}Checked are the cases in which it would have been found. Indeterminate is what nobody can tell:\n\
+         it is never counted as anything else.\n",
         table.lines()
     )
 }

@@ -189,7 +189,7 @@ mod tests {
         // At 0.1, 0.2, 0.4, 0.8 and 1.2 s.
         assert_eq!(HALF.looks(), 5);
         assert_eq!(Visibility { within: HALF.first, ..HALF }.looks(), 1);
-        assert_eq!(DEFAULT_VISIBILITY.looks(), 16);
+        assert_eq!(DEFAULT_VISIBILITY.looks(), 17);
         let endless = Visibility { first: Duration::from_nanos(1), factor: 1.0, ..HALF };
         assert_eq!(endless.looks(), MOST_LOOKS + 1);
         assert_eq!(Visibility { factor: 1e9, most: Duration::MAX, within: Duration::MAX, ..HALF }.looks(), 4);

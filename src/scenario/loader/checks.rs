@@ -183,15 +183,13 @@ fn modes(field: &Field<'_>) -> Option<Vec<Mode>> {
     if items.is_empty() {
         field.mistake("is empty; write one or more of replay, concurrent, retry, keyed");
     }
-    let mut modes = Vec::new();
-    for item in &items {
-        let mode = item.choice(&MODES)?;
-        if modes.contains(&mode) {
+    let modes: Vec<_> = items.iter().map(|item| item.choice(&MODES)).collect();
+    for (i, item) in items.iter().enumerate() {
+        if modes[i].is_some() && modes[..i].contains(&modes[i]) {
             item.mistake("is there twice; keep one of them");
         }
-        modes.push(mode);
     }
-    Some(modes)
+    modes.into_iter().collect()
 }
 
 fn visibility(field: &Field<'_>) -> Option<Visibility> {
