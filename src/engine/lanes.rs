@@ -27,7 +27,8 @@ pub enum Lane {
 }
 
 impl Lane {
-    const ALL: [Self; 3] = [Self::Check, Self::Retry, Self::Load];
+    /// All of them, the first to go first.
+    pub const ALL: [Self; 3] = [Self::Check, Self::Retry, Self::Load];
 }
 
 /// The right to make one attempt.
@@ -92,6 +93,10 @@ impl<W> Queue<W> {
         self.rounds.entry(round.max(self.round)).or_default().push_back((due, waiter));
     }
 
+    fn len(&self) -> usize {
+        self.rounds.values().map(VecDeque::len).sum()
+    }
+
     fn first_due(&self) -> Option<Duration> {
         let (_, waiting) = self.rounds.first_key_value()?;
         waiting.front().map(|(due, _)| *due)
@@ -120,9 +125,36 @@ pub struct Lanes<W> {
     /// No slot lies before this instant: what keeps the parts of a split limit out of step with each other.
     phase: Duration,
     queues: [Queue<W>; 3],
-    checks_share: Share,
-    permits: u64,
-    check_permits: u64,
+    checks: Credit,
+}
+
+/// What checks may take of the permits while others wait: their share, and at most one second of it at a time. Without that
+/// bound a share that was not used for minutes would hold the load up when it is used at last.
+struct Credit {
+    share: f64,
+    /// Permits of a second that are checks', at least one.
+    of_a_second: f64,
+    /// Permits that checks have not used.
+    left: f64,
+}
+
+impl Credit {
+    fn new(limit: &Limit, share: Share) -> Self {
+        let share = share.get();
+        Self { share, of_a_second: (share * limit.rate.per_second()).max(1.0), left: 0.0 }
+    }
+
+    /// Whether the next permit may be a check's.
+    fn has_room(&self) -> bool {
+        // The sum of shares is rounded: ten times a tenth is a little less than one.
+        self.left + self.share >= 1.0 - 1e-9
+    }
+
+    /// A permit was given. What checks take because nobody else waits is not held against them later.
+    fn note(&mut self, lane: Lane) {
+        let used = if lane == Lane::Check { 1.0 } else { 0.0 };
+        self.left = (self.left + self.share - used).clamp(0.0, self.of_a_second);
+    }
 }
 
 impl<W> Lanes<W> {
@@ -140,9 +172,7 @@ impl<W> Lanes<W> {
             catch_up: limit.catch_up,
             phase,
             queues: [Queue::default(), Queue::default(), Queue::default()],
-            checks_share,
-            permits: 0,
-            check_permits: 0,
+            checks: Credit::new(limit, checks_share),
         }
     }
 
@@ -152,9 +182,16 @@ impl<W> Lanes<W> {
         self.queues[lane as usize].push(round, due, waiter);
     }
 
-    /// Takes everybody out of all lanes.
-    pub fn clear(&mut self) {
-        self.queues.iter_mut().for_each(|queue| queue.rounds.clear());
+    /// Takes everybody out of a lane.
+    pub fn clear(&mut self, lane: Lane) {
+        self.queues[lane as usize].rounds.clear();
+    }
+
+    /// Whether more checks wait than get a permit in a second, at least one, while others wait too.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "those who wait are far fewer than 2^53")]
+    pub fn is_crowded_with_checks(&self) -> bool {
+        self.queues[Lane::Check as usize].len() as f64 > self.checks.of_a_second
     }
 
     /// What to do at `now`.
@@ -166,8 +203,7 @@ impl<W> Lanes<W> {
         match self.take_slot(earliest, now) {
             Err(until) => Turn::Wait { until },
             Ok(admitted) => {
-                self.permits += 1;
-                self.check_permits += u64::from(lane == Lane::Check);
+                self.checks.note(lane);
                 let (round, waiter) = self.queues[lane as usize].pop().expect("the lane's first is there");
                 Turn::Admit { waiter, permit: Permit { admitted, round } }
             }
@@ -193,15 +229,10 @@ impl<W> Lanes<W> {
     fn next_lane(&self) -> Option<Lane> {
         let mut waiting = Lane::ALL.into_iter().filter(|lane| !self.queues[*lane as usize].rounds.is_empty());
         let first = waiting.next()?;
-        if first == Lane::Check && !self.checks_have_room() {
+        if first == Lane::Check && !self.checks.has_room() {
             return Some(waiting.next().unwrap_or(first));
         }
         Some(first)
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "permit counts stay far below 2^53")]
-    fn checks_have_room(&self) -> bool {
-        (self.check_permits + 1) as f64 <= self.checks_share.get() * (self.permits + 1) as f64
     }
 }
 
@@ -290,6 +321,41 @@ mod tests {
     }
 
     #[test]
+    fn a_share_that_was_not_used_for_long_does_not_hold_the_load_up_at_last() {
+        let mut lanes = Lanes::new(&limit("10/s", 1), Duration::ZERO, "20%".parse().unwrap());
+        let admit = |lanes: &mut Lanes<&'static str>, slot: u64| match lanes.next(ms(slot * 100)) {
+            Turn::Admit { waiter, .. } => waiter,
+            turn => panic!("{turn:?}"),
+        };
+        for slot in 0..1_000 {
+            lanes.enqueue(Lane::Load, 0, ms(slot * 100), "load");
+            assert_eq!(admit(&mut lanes, slot), "load");
+        }
+        (0..10).for_each(|_| lanes.enqueue(Lane::Load, 0, ms(100_000), "load"));
+        (0..10).for_each(|_| lanes.enqueue(Lane::Check, 0, ms(100_000), "check"));
+        assert!(lanes.is_crowded_with_checks(), "10 wait, and 2 go in a second");
+        let order: Vec<_> = (1_000..1_012).map(|slot| admit(&mut lanes, slot)).collect();
+        assert_eq!(order.iter().filter(|name| **name == "check").count(), 2 + 2, "{order:?}");
+    }
+
+    #[test]
+    fn checks_take_what_nobody_else_wants_and_owe_nothing_for_it() {
+        let mut lanes = Lanes::new(&limit("10/s", 1), Duration::ZERO, "20%".parse().unwrap());
+        (0..100).for_each(|_| lanes.enqueue(Lane::Check, 0, ms(0), "check"));
+        let order: Vec<_> = (0..60)
+            .map(|slot| {
+                if slot >= 50 {
+                    lanes.enqueue(Lane::Load, 0, ms(5_000), "load");
+                }
+                lanes.next(ms(slot * 100))
+            })
+            .collect();
+        let is_check = |turn: &Turn<&str>| matches!(turn, Turn::Admit { waiter: "check", .. });
+        assert!(order[..50].iter().all(is_check));
+        assert_eq!(order[50..].iter().filter(|turn| is_check(turn)).count(), 2);
+    }
+
+    #[test]
     fn nobody_is_two_permits_ahead_although_some_come_back_sooner() {
         let mut lanes = lanes("1000/s", 1);
         (0..3).for_each(|user| lanes.enqueue(Lane::Load, 0, ms(0), user));
@@ -334,6 +400,29 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn checks_get_their_share_and_no_more_while_others_wait(
+            percent in 0..=100_u32, rate in 1..2_000_u32, gaps in proptest::collection::vec(0..3_u32, 1..400),
+        ) {
+            let share = Share::new(f64::from(percent) / 100.0).unwrap();
+            let limit = limit(&format!("{rate}/s"), 1);
+            let mut lanes = Lanes::new(&limit, Duration::ZERO, share);
+            let (mut now, mut permits, mut checks) = (Duration::ZERO, 0_u32, 0_u32);
+            for arrivals in gaps {
+                (0..arrivals).for_each(|_| lanes.enqueue(Lane::Check, 0, now, Lane::Check));
+                lanes.enqueue(Lane::Load, 0, now, Lane::Load);
+                now += limit.rate.period();
+                while let Turn::Admit { waiter, .. } = lanes.next(now) {
+                    permits += 1;
+                    checks += u32::from(waiter == Lane::Check);
+                    if waiter == Lane::Load {
+                        lanes.enqueue(Lane::Load, 0, now, Lane::Load);
+                    }
+                }
+                prop_assert!(f64::from(checks) <= share.get() * f64::from(permits) + 1e-6, "{checks} of {permits}");
+            }
+        }
+
         #[test]
         fn no_window_holds_more_than_the_rate_and_the_catch_up_allow(
             count in 1..5_000_u32, burst in 1..20_u32, wakes in proptest::collection::vec((0..60_000_u64, 0..4_u32), 1..300),

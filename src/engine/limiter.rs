@@ -8,11 +8,22 @@ use tokio::sync::{Notify, oneshot};
 use super::lanes::{Lane, Lanes, Permit, Turn};
 use crate::units::Timer;
 
+/// Who may still wait for a permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    /// Everybody.
+    Open,
+    /// Checks only: load and retries have ended.
+    Checks,
+    /// Nobody.
+    Closed,
+}
+
 /// One key of a limit on the worker that owns it. Users of the same worker share it without a lock.
 pub struct Limiter<T: Timer> {
     timer: T,
     lanes: RefCell<Lanes<oneshot::Sender<Permit>>>,
-    closed: Cell<bool>,
+    gate: Cell<Gate>,
     /// Whether the pacer sleeps until somebody comes: only then must a newcomer wake it, because the first slot to come
     /// never moves forward.
     idle: Cell<bool>,
@@ -22,13 +33,15 @@ pub struct Limiter<T: Timer> {
 impl<T: Timer> Limiter<T> {
     /// Opens the lanes. [`Limiter::pace`] must be polled for permits to be given.
     pub fn new(timer: T, lanes: Lanes<oneshot::Sender<Permit>>) -> Self {
-        Self { timer, lanes: RefCell::new(lanes), closed: Cell::new(false), idle: Cell::new(true), wake: Notify::new() }
+        Self { timer, lanes: RefCell::new(lanes), gate: Cell::new(Gate::Open), idle: Cell::new(true), wake: Notify::new() }
     }
 
-    /// Waits for a permit since `due`, in `round` or later; `None` when the limiter closed before.
+    /// Waits for a permit since `due`, in `round` or later; `None` when the lane closed before.
     pub async fn permit(&self, lane: Lane, round: u64, due: Duration) -> Option<Permit> {
-        if self.closed.get() {
-            return None;
+        match self.gate.get() {
+            Gate::Open => {}
+            Gate::Checks if lane == Lane::Check => {}
+            Gate::Checks | Gate::Closed => return None,
         }
         let (tx, rx) = oneshot::channel();
         self.lanes.borrow_mut().enqueue(lane, round, due, tx);
@@ -40,7 +53,7 @@ impl<T: Timer> Limiter<T> {
 
     /// Lets users go at their slots, until the limiter closes.
     pub async fn pace(&self) {
-        while !self.closed.get() {
+        while self.gate.get() != Gate::Closed {
             if let Some(until) = self.admit_all(self.timer.now()) {
                 self.timer.sleep_until(until).await;
             } else {
@@ -52,9 +65,21 @@ impl<T: Timer> Limiter<T> {
 
     /// Sends everybody away without a permit, now and later.
     pub fn close(&self) {
-        self.closed.set(true);
-        self.lanes.borrow_mut().clear();
+        self.gate.set(Gate::Closed);
+        Lane::ALL.into_iter().for_each(|lane| self.lanes.borrow_mut().clear(lane));
         self.wake.notify_one();
+    }
+
+    /// Sends everybody but checks away without a permit, now and later.
+    pub fn close_to_load(&self) {
+        self.gate.set(Gate::Checks);
+        [Lane::Retry, Lane::Load].into_iter().for_each(|lane| self.lanes.borrow_mut().clear(lane));
+    }
+
+    /// Whether one more check would have to wait for longer than a second: see [`Lanes::is_crowded_with_checks`].
+    #[must_use]
+    pub fn is_crowded_with_checks(&self) -> bool {
+        self.lanes.borrow().is_crowded_with_checks()
     }
 
     /// Admits all whose slot has come, and returns the instant of the next slot that somebody waits for.
@@ -127,6 +152,24 @@ mod tests {
             limiter.close();
             assert_eq!(waiter.await.unwrap(), None);
             assert_eq!(limiter.permit(Lane::Load, 0, Duration::ZERO).await, None);
+        });
+    }
+
+    #[test]
+    fn checks_go_on_at_their_slots_after_the_load_was_sent_away() {
+        on_a_paused_clock(&limit("10/s", 1), |limiter| async move {
+            assert!(limiter.permit(Lane::Load, 0, Duration::ZERO).await.is_some());
+            let waits = |lane| {
+                let waiting = limiter.clone();
+                tokio::task::spawn_local(async move { waiting.permit(lane, 0, Duration::ZERO).await })
+            };
+            let [check, retry, load] = [waits(Lane::Check), waits(Lane::Retry), waits(Lane::Load)];
+            tokio::task::yield_now().await;
+            limiter.close_to_load();
+            assert_eq!((retry.await.unwrap(), load.await.unwrap()), (None, None));
+            assert_eq!(limiter.permit(Lane::Load, 0, Duration::ZERO).await, None);
+            assert!(check.await.unwrap().is_some());
+            assert!(limiter.permit(Lane::Check, 0, limiter.timer.now()).await.is_some());
         });
     }
 
