@@ -4,6 +4,7 @@
 //! decides what becomes of it. See [`run`].
 
 mod budget;
+mod checks;
 mod clock;
 mod collector;
 mod cpu;
@@ -48,10 +49,11 @@ use crate::measure::{Interval, Second, Totals, Warning};
 use crate::scenario::{Load, Scenario};
 use crate::units::Timer;
 use budget::{Bill, Budget};
+use checks::{Noted, Records, Tracker};
 use collector::Collector;
 use log::{Log, Outlet, Part};
 use observed::Observed;
-use shift::work;
+use shift::{Doors, work};
 use stops::Stops;
 use tokens::{Subscription, TokenView, Told};
 use worker::Worker;
@@ -141,7 +143,7 @@ pub async fn run(job: Job, stop: &Stop, on_second: impl FnMut(&Second, &Totals))
 }
 
 /// Runs a scenario as [`run`] does, over a transport of the caller's: `open` is called once on each worker's thread, and
-/// what it returns once for each user there.
+/// what it returns once for each user there. Where the scenario has checks, it is called once more for them.
 ///
 /// # Errors
 /// As for [`run`].
@@ -151,12 +153,12 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
     mut on_second: impl FnMut(&Second, &Totals),
     open: impl Fn(RunClock) -> Result<U, Error> + Clone + Send + 'static,
 ) -> Result<Ended, Error> {
-    let planned = job.scenario.load.length();
     let scenario = job.scenario.clone();
     let (mut watch_thresholds, mut abort) = (Watch::new(&scenario.thresholds), None);
     let mut crew = Crew::start(job, stop, open)?;
     let mut collector = crew.collector(&scenario.load);
     let mut observed = Observed::new(&scenario, crew.threads.len());
+    let mut records = Records::new(&scenario);
     let mut patience = Patience::new(&scenario);
     let mut warnings = Vec::new();
     let mut tick = tokio::time::interval(Duration::from_millis(100));
@@ -167,7 +169,10 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
             part = crew.parts.recv() => match part {
                 Some(part) => {
                     observed.add(part.worker, part.second, &part.seen);
-                    crew.take(part, &mut collector);
+                    let noted = crew.take(part, &mut collector);
+                    if let Some(records) = &mut records {
+                        records.add(noted);
+                    }
                 }
                 None => break,
             },
@@ -199,25 +204,29 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
         on_second(&second, collector.totals());
     }
     crew.join()?;
-    let totals = collector.into_totals();
+    let mut totals = collector.into_totals();
+    totals.checks = records.map(|records| records.judge(&scenario));
     let target_refused = !warnings.is_empty();
     if logins.failed > 0 {
         warnings.insert(0, Warning::RenewalsFailed { count: logins.failed, last_error });
     }
-    if let Some(data) = scenario.shortest_unique().filter(|_| observed.out_of_rows) {
-        warnings.push(Warning::RowsRanOut { table: data.name.clone(), rows: data.rows.len() as u64 });
-    }
-    if !target_refused && abort.is_none() && stop.is_requested() && totals.elapsed_s < planned.as_secs_f64() {
-        warnings.push(Warning::Interrupted { elapsed_s: totals.elapsed_s, planned_s: planned.as_secs_f64() });
-    }
+    let was_told = !target_refused && abort.is_none() && stop.is_requested();
+    warnings.extend(why_short(&scenario, &observed, &totals, was_told));
     let is_whole = !target_refused && !stop.is_requested() && !observed.is_budget_spent();
-    if let Some(budget) = scenario.care.budget.filter(|_| observed.is_budget_spent()) {
-        let (elapsed_s, planned_s) = (totals.elapsed_s, planned.as_secs_f64());
-        warnings.push(Warning::BudgetSpent { budget, elapsed_s, planned_s });
-    }
     let thresholds = judge::evaluate(&scenario.thresholds, &totals);
     let evidence = Evidence { thresholds, ..observed.evidence(&scenario, &totals, is_whole) };
     Ok(Ended { totals, warnings, evidence, abort })
+}
+
+/// Why a run is shorter than it was planned; `was_told` to stop by somebody.
+fn why_short(scenario: &Scenario, observed: &Observed, totals: &Totals, was_told: bool) -> Vec<Warning> {
+    let (elapsed_s, planned_s) = (totals.elapsed_s, scenario.load.length().as_secs_f64());
+    let ran_out = scenario.shortest_unique().filter(|_| observed.out_of_rows);
+    let ran_out = ran_out.map(|data| Warning::RowsRanOut { table: data.name.clone(), rows: data.rows.len() as u64 });
+    let interrupted = (was_told && elapsed_s < planned_s).then_some(Warning::Interrupted { elapsed_s, planned_s });
+    let budget = scenario.care.budget.filter(|_| observed.is_budget_spent());
+    let spent = budget.map(|budget| Warning::BudgetSpent { budget, elapsed_s, planned_s });
+    [ran_out, interrupted, spent].into_iter().flatten().collect()
 }
 
 /// What makes a run give its target up.
@@ -285,6 +294,7 @@ impl Crew {
         let Job { scenario, tokens, workers, .. } = job;
         let placement = Placement::new(&scenario, workers);
         let (tx, parts) = mpsc::channel(placement.workers().get() * PARTS_UNDER_WAY);
+        let checks = checks::Shares::new(&scenario, &placement);
         let start = Instant::now() + SET_UP;
         let renewals = tokens.renewals_within(scenario.load.length());
         let attempts = scenario.attempts_in_budget().map(|attempts| attempts.saturating_sub(renewals));
@@ -301,6 +311,7 @@ impl Crew {
                 index,
                 share: shares.as_ref().map(|shares| shares[index]),
                 bill: Bill::new(tokens.told(), renewals, (index, placement.workers().get())),
+                checks: checks.as_ref().map(|checks| checks.of(index)),
                 start,
                 outlet,
                 tokens: tokens.subscribe(),
@@ -325,11 +336,12 @@ impl Crew {
         Collector::new(self.variants, self.threads.len(), load.main, load.length())
     }
 
-    /// Adds a part to its second and sends the emptied interval back.
-    fn take(&self, part: Part, collector: &mut Collector) {
-        let worker = part.worker;
+    /// Adds a part to its second and sends the emptied interval back; what the checks recorded.
+    fn take(&self, mut part: Part, collector: &mut Collector) -> Noted {
+        let (worker, noted) = (part.worker, std::mem::take(&mut part.noted));
         // A worker that has enough of them, or is gone, makes its own.
         let _ = self.emptied[worker].try_send(collector.add(part));
+        noted
     }
 
     fn join(self) -> Result<(), Error> {
@@ -349,6 +361,8 @@ struct Bench {
     share: Option<u64>,
     /// Its part in logins that are not in that.
     bill: Bill,
+    /// What its checks are given, where there are any.
+    checks: Option<checks::Part>,
     start: Instant,
     outlet: Outlet,
     tokens: Subscription,
@@ -359,26 +373,28 @@ impl Bench {
     /// The life of a worker thread: a runtime of its own, on which everything of the worker lives.
     fn work<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
         self,
-        open: impl FnOnce(RunClock) -> Result<U, Error>,
+        open: impl Fn(RunClock) -> Result<U, Error>,
     ) -> Result<(), Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let ended = LocalSet::new().block_on(&runtime, async move {
-            let Self { scenario, placement, index, share, bill, start, outlet, mut tokens, stop } = self;
+            let Self { scenario, placement, index, share, bill, checks, start, outlet, mut tokens, stop } = self;
             let clock = RunClock::new(start);
-            let open = open(clock.clone())?;
+            let load = open(clock.clone())?;
+            let doors = Doors { checks: if checks.is_some() { open(clock.clone())? } else { load.clone() }, load };
             let view = Rc::new(TokenView::new(&mut tokens));
             let log = Log::new(scenario.variants.len(), scenario.load.main, outlet);
             let users: Vec<u32> = placement.users_of(&scenario, index).collect();
             let mut worker = Worker::new(scenario, clock.clone(), view.clone(), log, (placement, index));
             let budget = Rc::new(Budget::new(share));
             worker.budget = budget.clone();
+            worker.tracker = checks.map(Tracker::new);
             // Nothing else is to be done here yet, and this sleep is far more punctual than the runtime's.
             thread::sleep(start.saturating_duration_since(Instant::now()));
             let mut following = JoinSet::new();
             following.spawn_local(async move { view.follow(tokens).await });
             following.spawn_local(async move { bill.pay(&budget).await });
             tokio::select! {
-                () = work(worker, users, open, stop) => Ok(()),
+                () = work(worker, users, doors, stop) => Ok(()),
                 Err(error) = clock.drive() => Err(error.into()),
             }
         });

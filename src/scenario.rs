@@ -42,7 +42,7 @@ pub use care::{AllowedHours, Care, Outside, StopRules, Unauthorized};
 pub use caution::Caution;
 pub use check_requests::CheckPlan;
 pub use checks::{Checks, Idempotency, Sampled, Visibility};
-pub use curl::{curl, curl_read, curl_restore};
+pub use curl::{curl, curl_of, curl_read, curl_restore};
 pub use data::{Data, Pick, Rows};
 pub use hidden::Hidden;
 pub use loader::File;

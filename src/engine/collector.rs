@@ -132,6 +132,7 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::checks::Noted;
     use crate::engine::observed::Seen;
 
     /// Of a schedule of so many seconds, all of them main.
@@ -143,8 +144,8 @@ mod tests {
     fn part(worker: usize, second: u64, due: usize) -> Part {
         let mut interval = Interval::new(1);
         interval.variants[0].counts.due = due as u64;
-        let seen = Seen::default();
-        Part { worker, second, interval, in_flight: 1, parked_peak: 0, cpu_share: 0.1, seen, is_last: false }
+        let (seen, noted) = (Seen::default(), Noted::default());
+        Part { worker, second, interval, in_flight: 1, parked_peak: 0, cpu_share: 0.1, seen, noted, is_last: false }
     }
 
     fn due(second: &Second) -> u64 {

@@ -33,7 +33,13 @@ pub struct Limiter<T: Timer> {
 impl<T: Timer> Limiter<T> {
     /// Opens the lanes. [`Limiter::pace`] must be polled for permits to be given.
     pub fn new(timer: T, lanes: Lanes<oneshot::Sender<Permit>>) -> Self {
-        Self { timer, lanes: RefCell::new(lanes), gate: Cell::new(Gate::Open), idle: Cell::new(true), wake: Notify::new() }
+        Self {
+            timer,
+            lanes: RefCell::new(lanes),
+            gate: Cell::new(Gate::Open),
+            idle: Cell::new(true),
+            wake: Notify::new(),
+        }
     }
 
     /// Waits for a permit since `due`, in `round` or later; `None` when the lane closed before.

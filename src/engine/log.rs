@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::checks::Noted;
 use super::cpu::{core_time, thread_cpu};
 use super::observed::Seen;
-use crate::measure::{GivenUp, Interval, Of, Outcome, Recorder, Sample};
+use crate::consistency::Event;
+use crate::measure::{Effort, GivenUp, Interval, Of, Outcome, Recorder, Sample};
 use crate::pace::Window;
 
 /// What a worker hands over.
@@ -27,6 +29,8 @@ pub(super) struct Part {
     pub(super) cpu_share: f64,
     /// What the worker saw of itself since the last hand-over.
     pub(super) seen: Seen,
+    /// What its checks recorded since the last hand-over.
+    pub(super) noted: Noted,
     /// The worker is done and hands over no more.
     pub(super) is_last: bool,
 }
@@ -63,6 +67,7 @@ struct State {
     cpu: Duration,
     core_time: Option<(Duration, Duration)>,
     seen: Seen,
+    noted: Noted,
     /// Operations that are due and neither finished nor given up.
     pending: u64,
     /// Operations that wait for their retry, and the most since the last hand-over.
@@ -81,6 +86,7 @@ impl Log {
             cpu: thread_cpu(),
             core_time: core_time(),
             seen: Seen::default(),
+            noted: Noted::default(),
             pending: 0,
             parked: 0,
             parked_peak: 0,
@@ -159,6 +165,16 @@ impl Log {
         self.state.borrow_mut().seen.loop_delays.push(delay);
     }
 
+    /// Something happened that the ledger is to know.
+    pub(super) fn event(&self, event: Event) {
+        self.state.borrow_mut().noted.events.push(event);
+    }
+
+    /// Checks cost something, or left something out.
+    pub(super) fn effort(&self, add: impl FnOnce(&mut Effort)) {
+        add(&mut self.state.borrow_mut().noted.effort);
+    }
+
     /// Operations that are due and neither finished nor given up.
     pub(super) fn pending(&self) -> u64 {
         self.state.borrow().pending
@@ -226,6 +242,7 @@ impl State {
                 used.as_secs_f64() / passed.as_secs_f64()
             },
             seen,
+            noted: self.noted.take(),
             is_last: false,
         }
     }

@@ -5,6 +5,8 @@ use std::rc::Rc;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
+use super::checks::Checking;
+use super::limiter::Limiter;
 use super::log::Due;
 use super::pause::Pause;
 use super::source::{Arriving, Found, Steps};
@@ -17,15 +19,23 @@ use crate::units::{Duration, Timer};
 /// How often the event loop is asked how late it is.
 const LOOK_AT_LOOP: Duration = Duration::from_millis(50);
 
-/// Runs the users until the schedule ends or `stop` says so, lets what is in flight finish within `load.drain`, and hands
-/// over the last of the record.
-pub(super) async fn work<T: Timer, X: Transport + 'static>(
+/// What opens connections: those of the load, and those of the checks, which are none of the load's even where its users share
+/// theirs.
+pub(super) struct Doors<U> {
+    pub(super) load: U,
+    pub(super) checks: U,
+}
+
+/// Runs the users until the schedule ends or `stop` says so, lets what is in flight finish within `load.drain` and open checks
+/// after it, and hands over the last of the record.
+pub(super) async fn work<T: Timer, X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
     worker: Worker<T>,
     users: impl IntoIterator<Item = u32>,
-    open: impl Fn() -> X + Clone + 'static,
+    open: Doors<U>,
     mut stop: watch::Receiver<bool>,
 ) {
     let worker = Rc::new(worker);
+    let mut checks = Checking::new(&worker, open.checks, stop.clone());
     let mut helpers = JoinSet::new();
     for key in 0..worker.limiters.len() {
         let worker = worker.clone();
@@ -35,19 +45,23 @@ pub(super) async fn work<T: Timer, X: Transport + 'static>(
     helpers.spawn_local(watch_the_loop(worker.clone()));
     let mut crew = JoinSet::new();
     tokio::select! {
-        () = perform_all(&worker, users, open, &mut crew) => {}
+        () = perform_all(&worker, users, open.load, &mut crew) => {}
         () = all_ended(&mut helpers) => {}
         () = worker.budget.used_up() => worker.log.budget_spent(),
         _ = stop.wait_for(|stop| *stop) => {}
+        () = checks.follow() => {}
     }
     worker.close();
     let bound = worker.timer.now() + worker.scenario.load.drain;
     tokio::select! {
         () = worker.drained() => {}
         () = worker.timer.sleep_until(bound) => {}
+        () = checks.follow() => {}
     }
     // An operation that is dropped in flight records itself as abandoned.
     crew.shutdown().await;
+    checks.finish().await;
+    worker.limiters.iter().for_each(Limiter::close);
     helpers.shutdown().await;
     let now = worker.timer.now();
     let worker = Rc::into_inner(worker).expect("all tasks that shared the worker are gone");
@@ -171,7 +185,7 @@ async fn all_ended(tasks: &mut JoinSet<()>) {
 }
 
 /// Panics as the task did, if it did.
-fn pass_on(ended: Result<(), JoinError>) {
+pub(super) fn pass_on(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::checks::PartOf;
 use super::lanes::Lane;
 use super::log::Due;
 use super::retry::{self, Again, Next};
@@ -148,6 +149,10 @@ impl<T: Timer> Flight<'_, T> {
     }
 
     fn record(&self, attempt: Attempt, last: bool) {
+        if let Some(tracker) = &self.worker.tracker {
+            let part = if last { PartOf::Ended } else { PartOf::Ongoing };
+            tracker.attempted(self.worker, &self.job.operation, &attempt, part);
+        }
         let Attempt { sent, first_byte, done, connect, answer } = attempt;
         let (Due { variant, at: due }, admitted) = (self.job.wanted(), self.admitted);
         let retry = self.job.again.map(|again| again.retry);

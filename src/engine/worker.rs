@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::budget::Budget;
+use super::checks::Tracker;
 use super::lanes::Lanes;
 use super::limiter::Limiter;
 use super::log::Log;
@@ -30,6 +31,8 @@ pub(super) struct Worker<T: Timer> {
     pub(super) placement: Placement,
     /// The attempts that may still start here.
     pub(super) budget: Rc<Budget>,
+    /// What is checked here; `None` where the scenario has no checks.
+    pub(super) tracker: Option<Tracker>,
     /// Which worker it is.
     index: usize,
     /// What is due and has no user yet, in the open model.
@@ -55,7 +58,8 @@ impl<T: Timer> Worker<T> {
         place: (Placement, usize),
     ) -> Self {
         let (placement, index) = place;
-        let lanes = |(limit, phase)| Limiter::new(timer.clone(), Lanes::new(&limit, phase, Share::NONE));
+        let checks_share = scenario.checks.as_ref().map_or(Share::NONE, |checks| checks.limit_share);
+        let lanes = |(limit, phase)| Limiter::new(timer.clone(), Lanes::new(&limit, phase, checks_share));
         let limiters = placement.limits_of(&scenario, index).into_iter().map(lanes).collect();
         Self {
             most_operations: scenario.most_operations(),
@@ -66,6 +70,7 @@ impl<T: Timer> Worker<T> {
             limiters,
             placement,
             budget: Rc::new(Budget::new(None)),
+            tracker: None,
             index,
             backlog: Backlog::default(),
             room: MOST_PARKED,
@@ -125,15 +130,15 @@ impl<T: Timer> Worker<T> {
         }
     }
 
-    /// Lets nothing start any more: who waits for the limit goes away unsent, and so does what waits for a user; what was to
-    /// be tried again ends as it is.
+    /// Lets nothing of the load start any more: who waits for the limit goes away unsent, and so does what waits for a user;
+    /// what was to be tried again ends as it is. Checks go on.
     pub(super) fn close(&self) {
         self.stopping.set(true);
         let left = self.backlog.close();
         left.parked.iter().for_each(|_| self.log.unpark());
         left.parked.iter().chain(&left.waiting).for_each(|job| self.give_up(job));
         self.closing.notify_waiters();
-        self.limiters.iter().for_each(Limiter::close);
+        self.limiters.iter().for_each(Limiter::close_to_load);
         self.settle();
     }
 

@@ -19,8 +19,21 @@ use super::{Auth, Compression, Earlier, Endpoint, HttpVersion, Operation, Scenar
 /// When there is no such variant.
 #[must_use]
 pub fn curl(scenario: &Scenario, variant: usize) -> String {
-    let shape = &scenario.variants[variant];
-    command(scenario, &shape.method, shape.render_shown(scenario, &scenario.first_operation(variant)))
+    curl_of(scenario, &scenario.first_operation(variant), None)
+}
+
+/// The request of an operation in the same way, with one more header where one is given.
+///
+/// # Panics
+/// When there is no such variant.
+#[must_use]
+pub fn curl_of(scenario: &Scenario, operation: &Operation, header: Option<(&str, &str)>) -> String {
+    let shape = &scenario.variants[operation.variant];
+    let mut request = shape.render_shown(scenario, operation);
+    if let (Ok(request), Some((name, value))) = (&mut request, header) {
+        request.headers.push((name, value.into()));
+    }
+    command(scenario, &shape.method, request)
 }
 
 /// The request that reads the attributes of the first data row, as [`curl`] shows those of variants; `None` without `[read]`.

@@ -14,7 +14,7 @@ use tokio::task::LocalSet;
 use super::*;
 use crate::engine::collector::Collector;
 use crate::engine::log::{Log, Outlet};
-use crate::engine::shift::work;
+use crate::engine::shift::{Doors, work};
 use crate::engine::tokens::{TokenKeeper, TokenView};
 use crate::engine::worker::{MOST_PARKED, Worker};
 use crate::engine::{PausableClock, Placement};
@@ -101,7 +101,8 @@ fn run_with_room(room: usize, settings: &str, script: impl Fn(u64, u32) -> Answe
         let transport = Scripted { clock, script: Rc::new(script), sent: Rc::default() };
         let (_stop, stopped) = watch::channel(false);
         let open = transport.clone();
-        work(worker, users, move || open.clone(), stopped).await;
+        let open = move || open.clone();
+        work(worker, users, Doors { load: open.clone(), checks: open }, stopped).await;
         let mut collector = Collector::new(1, 1, main, length);
         while let Some(part) = received.recv().await {
             collector.add(part);
