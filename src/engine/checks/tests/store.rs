@@ -249,7 +249,7 @@ async fn run_on_a_worker(trial: &Trial<'_>, scenario: Arc<Scenario>, script: Rc<
     let users: Vec<u32> = placement.users_of(&scenario, 0).collect();
     let shares = Shares::new(&scenario, &placement);
     let mut worker = Worker::new(scenario.clone(), clock.clone(), tokens, log, (placement, 0));
-    worker.budget = Budget::new(scenario.attempts_in_budget());
+    worker.budget = Rc::new(Budget::new(scenario.attempts_in_budget()));
     worker.tracker = shares.map(|shares| Tracker { room: trial.room, ..Tracker::new(shares.of(0)) });
     let store = Store {
         clock: clock.clone(),
