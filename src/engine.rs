@@ -3,6 +3,7 @@
 //! The engine owns threads and clocks. It knows no files and prints nothing: each closed second goes to the caller, who
 //! decides what becomes of it. See [`run`].
 
+mod audit;
 mod budget;
 mod checks;
 mod clock;
@@ -23,6 +24,7 @@ mod source;
 mod stops;
 mod tokens;
 mod user;
+mod viewer;
 mod worker;
 
 use std::num::NonZeroUsize;
@@ -36,6 +38,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, LocalSet};
 use url::Url;
 
+pub use audit::Auditor;
+pub use checks::Records;
 pub use clock::{PausableClock, RunClock};
 pub use lanes::{Lane, Lanes, Permit, Turn};
 pub use limiter::Limiter;
@@ -49,7 +53,7 @@ use crate::measure::{Interval, Second, Totals, Warning};
 use crate::scenario::{Load, Scenario};
 use crate::units::Timer;
 use budget::{Bill, Budget};
-use checks::{Noted, Records, Tracker};
+use checks::{Noted, Tracker};
 use collector::Collector;
 use log::{Log, Outlet, Part};
 use observed::Observed;
@@ -115,7 +119,7 @@ impl Stop {
 }
 
 /// What came of a run.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Ended {
     /// The sum of all seconds.
     pub totals: Totals,
@@ -126,6 +130,8 @@ pub struct Ended {
     pub evidence: Evidence,
     /// A threshold that stopped the run.
     pub abort: Option<Abort>,
+    /// What the checks recorded, for an [`Auditor`]; `None` where the scenario has none.
+    pub records: Option<Records>,
 }
 
 /// Runs a scenario over HTTP to its end, to `stop`, or until the target is given up; hands each second to `on_second` as
@@ -205,7 +211,7 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
     }
     crew.join()?;
     let mut totals = collector.into_totals();
-    totals.checks = records.map(|records| records.judge(&scenario));
+    totals.checks = records.as_ref().map(|records| records.judge(&scenario));
     let target_refused = !warnings.is_empty();
     if logins.failed > 0 {
         warnings.insert(0, Warning::RenewalsFailed { count: logins.failed, last_error });
@@ -215,7 +221,7 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
     let is_whole = !target_refused && !stop.is_requested() && !observed.is_budget_spent();
     let thresholds = judge::evaluate(&scenario.thresholds, &totals);
     let evidence = Evidence { thresholds, ..observed.evidence(&scenario, &totals, is_whole) };
-    Ok(Ended { totals, warnings, evidence, abort })
+    Ok(Ended { totals, warnings, evidence, abort, records })
 }
 
 /// Why a run is shorter than it was planned; `was_told` to stop by somebody.

@@ -1,6 +1,7 @@
 //! One run after the other of one scenario: each with a simulator, connections and logins of its own.
 
 use std::convert::Infallible;
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use super::say;
 use super::screen::Screen;
 use super::seats::Seats;
 use super::signals::Signals;
-use crate::engine::{self, Ended, Job, Placement, Stop, TokenKeeper};
+use crate::engine::{self, Auditor, Ended, Job, Placement, Stop, TokenKeeper};
 use crate::http;
 use crate::judge::{self, Demand, Judgement};
 use crate::measure::{Header, Host, Restoration, Run, SCHEMA, State, Warning};
@@ -30,6 +31,7 @@ use crate::results::{self, Folder, Origin};
 use crate::scenario::{Connections, Endpoint, Scenario, Schedule, Verification};
 use crate::sim::{self, Server};
 use crate::units::Share;
+use crate::units::format::count;
 
 /// The file of the run folder with what the embedded simulator did.
 pub(super) const TRUTH: &str = "truth.jsonl";
@@ -108,7 +110,7 @@ impl Session {
         }
         let (server, base) = locate(&self.scenario, &self.seats)?;
         let reached = self.runtime.block_on(reach(&self.scenario, &base, &mut self.signals))?;
-        let Some((tokens, guard)) = reached else { return Ok(None) };
+        let Some(Reached { tokens, guard, auditor }) = reached else { return Ok(None) };
         let header = header(&self.scenario, &self.seats, &self.placement);
         let mut folder = open(&header)?;
         if let Some(guard) = &guard {
@@ -116,7 +118,10 @@ impl Session {
         }
         let busy_before = server.as_ref().map(Server::busy).unwrap_or_default();
         let job = Job { scenario: self.scenario.clone(), base, tokens, workers: self.seats.workers };
-        let watched = self.watch(job, &mut folder);
+        let mut watched = self.watch(job, &mut folder);
+        if let (Ok(watched), Some(auditor)) = (&mut watched, auditor) {
+            self.runtime.block_on(audit(auditor, &mut watched.ended, &mut self.signals));
+        }
         // Also what a run that failed has changed is put back.
         let restoration = guard.map(|guard| self.runtime.block_on(guard.put_back(&mut self.signals)));
         let mut watched = match (watched, &restoration) {
@@ -138,6 +143,12 @@ impl Session {
         evidence.ports = self.ports.and_then(|ports| ports.shortage_seen(&self.scenario.load, totals));
         if let Some(server) = server.as_ref().filter(|_| self.truth && watched.unwritten.is_empty()) {
             watched.unwritten.extend(folder.attach(TRUTH, |out| server.write_truth(out)).err().map(Failure::from));
+        }
+        if let Some(records) = watched.ended.records.take().filter(|_| watched.unwritten.is_empty())
+            && self.scenario.checks.as_ref().is_some_and(|checks| checks.history)
+        {
+            let lines = |out: &mut dyn Write| records.lines().try_for_each(|line| writeln!(out, "{line}"));
+            watched.unwritten.extend(folder.attach(results::HISTORY, lines).err().map(Failure::from));
         }
         if let Some(restoration) = &restoration {
             folder.restored(restoration.clone());
@@ -220,23 +231,42 @@ fn locate(scenario: &Scenario, seats: &Seats) -> Result<(Option<Server>, Url), F
     }
 }
 
+/// What there is once the target was reached.
+struct Reached {
+    tokens: TokenKeeper,
+    /// What is to be put back.
+    guard: Option<Guard>,
+    /// What will be compared with what was acknowledged.
+    auditor: Option<Auditor>,
+}
+
 /// Finds out whether anybody listens and gets the tokens, before the first request; `None` when a signal comes first.
-/// What is to be put back is read meanwhile, too.
-async fn reach(
-    scenario: &Arc<Scenario>,
-    base: &Url,
-    signals: &mut Signals,
-) -> Result<Option<(TokenKeeper, Option<Guard>)>, Failure> {
+/// What is to be put back or compared is read meanwhile, too.
+async fn reach(scenario: &Arc<Scenario>, base: &Url, signals: &mut Signals) -> Result<Option<Reached>, Failure> {
     let tokens = async {
         http::probe(&scenario.target, base).await?;
         let mut tokens = TokenKeeper::obtain(&scenario.target, base, |put_off| say(&put_off.to_string())).await?;
         let guard = Guard::take(scenario, base, &tokens).await?;
+        let mut auditor = Auditor::new(scenario, base, &tokens)?;
+        if let Some(auditor) = &mut auditor {
+            say(&format!("reading {} resources before the run", count(scenario.audited())));
+            auditor.before().await;
+        }
         tokens.renew_overdue().await;
-        Ok(Some((tokens, guard)))
+        Ok(Some(Reached { tokens, guard, auditor }))
     };
     tokio::select! {
         tokens = tokens => tokens,
         () = signals.next() => Ok(None),
+    }
+}
+
+/// Compares what is there after the run with what was acknowledged, unless a signal comes.
+async fn audit(mut auditor: Auditor, ended: &mut Ended, signals: &mut Signals) {
+    say("reading what the run has written, to compare it with what was acknowledged; Ctrl-C to leave that out");
+    tokio::select! {
+        () = auditor.after(ended) => {}
+        () = signals.next() => say("left out: lost updates are not judged"),
     }
 }
 
@@ -299,7 +329,7 @@ fn tell_of(restoration: &Restoration, folder: Folder, failure: Failure) -> Failu
 
 /// Judges the run and closes its folder.
 fn close(header: Header, watched: Watched, mut folder: Folder) -> Closed {
-    let Watched { ended: Ended { totals, mut warnings, evidence, abort }, mut unwritten } = watched;
+    let Watched { ended: Ended { totals, mut warnings, evidence, abort, .. }, mut unwritten } = watched;
     warnings.extend(abort.map(|abort| Warning::Aborted { threshold: abort.to_string() }));
     let is_cut = !unwritten.is_empty() || warnings.iter().any(Warning::cuts_the_run);
     let state = if is_cut { State::Interrupted } else { State::Finished };

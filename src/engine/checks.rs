@@ -22,7 +22,8 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, Semaphore};
 
-pub(super) use records::{Noted, Records};
+pub(super) use records::Noted;
+pub use records::Records;
 pub(super) use shares::{Part, Shares};
 pub(super) use watching::Checking;
 

@@ -2,18 +2,17 @@
 
 mod difference;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use url::Url;
 
-use super::errand::Errand;
 use super::tokens::TokenKeeper;
+use super::viewer::{Viewer, Whereabouts, index_of};
 use crate::http::ClientError;
 use crate::measure::{Kept, Restoration, RestoreEnd};
-use crate::scenario::{Earlier, Read, RenderError, Scenario, Snapshot, SnapshotRequests, attributes_in};
+use crate::scenario::{Earlier, Scenario, Snapshot, SnapshotRequests};
 use difference::Difference;
 
 /// After the settling, attributes are looked at so often: at least twice, because a target that applies writes later may
@@ -44,22 +43,8 @@ pub enum SnapshotError {
 
 /// Reads attributes and puts them back.
 pub struct SnapshotKeeper {
-    scenario: Arc<Scenario>,
-    read: Read,
     snapshot: Snapshot,
-    errand: Errand,
-}
-
-/// Where the attributes of a row are.
-struct Whereabouts {
-    /// The path that is read.
-    path: String,
-    /// The same with nothing in it that came from the environment.
-    path_shown: String,
-    /// What finds them in the answer.
-    query: String,
-    /// The same with nothing in it that came from the environment.
-    query_shown: String,
+    viewer: Viewer,
 }
 
 /// A place that is to be as before, while it is put back.
@@ -88,12 +73,11 @@ impl SnapshotKeeper {
     /// # Errors
     /// When the scenario puts nothing back, or there is no HTTP client.
     pub fn new(scenario: Arc<Scenario>, base: &Url, tokens: &TokenKeeper) -> Result<Self, SnapshotError> {
-        let (Some(read), Some(snapshot)) = (scenario.read.clone(), scenario.snapshot.clone()) else {
-            return Err(SnapshotError::NotWanted);
-        };
+        let Some(snapshot) = scenario.snapshot.clone() else { return Err(SnapshotError::NotWanted) };
         let left = scenario.snapshot_requests().as_ref().map(SnapshotRequests::all);
         let left = left.filter(|_| scenario.care.budget.is_some());
-        Ok(Self { read, snapshot, errand: Errand::new(scenario.clone(), base, tokens, left)?, scenario })
+        let viewer = Viewer::new(scenario, base, tokens, left)?.ok_or(SnapshotError::NotWanted)?;
+        Ok(Self { snapshot, viewer })
     }
 
     /// Reads the attributes of all data rows that the run can use; rows that name the same attributes count once.
@@ -101,21 +85,12 @@ impl SnapshotKeeper {
     /// # Errors
     /// At the first row that cannot be read: what was never seen cannot be put back.
     pub async fn take(&mut self) -> Result<Vec<Kept>, SnapshotError> {
-        let mut places: Vec<(u64, Whereabouts)> = Vec::new();
-        let mut seen = BTreeSet::new();
-        for row in 0..self.scenario.rows_within_reach() {
-            let number = row as u64 + 1;
-            let unknown = |reason| SnapshotError::Unreadable { row: number, path: "read.path".to_owned(), reason };
-            let place = self.place(number).map_err(unknown)?;
-            if seen.insert((place.path.clone(), place.query.clone())) {
-                places.push((number, place));
-            }
-        }
-        places.sort_by(|(_, one), (_, other)| one.path.cmp(&other.path));
+        let unknown = |(row, reason)| SnapshotError::Unreadable { row, path: "read.path".to_owned(), reason };
+        let places = self.viewer.places().map_err(unknown)?;
         let mut kept = Vec::new();
         // One answer is held at a time: it may be long, and there may be many.
         for shown_together in places.chunk_by(|(_, one), (_, other)| one.path == other.path) {
-            let answer = self.look(shown_together[0].0).await;
+            let answer = self.viewer.look(shown_together[0].0).await;
             for (row, place) in shown_together {
                 let attributes = answer.as_ref().map_err(Clone::clone).and_then(|answer| place.attributes_in(answer));
                 let (row, path, query) = (*row, place.path_shown.clone(), place.query_shown.clone());
@@ -131,11 +106,11 @@ impl SnapshotKeeper {
     /// Puts back what was kept, looks whether it is so, and tells what became of each row; also when it is left in the middle,
     /// because `leave` has come.
     pub async fn put_back(&mut self, kept: &[Kept], leave: impl Future<Output = ()>) -> Restoration {
-        let made_before = self.errand.made();
+        let made_before = self.viewer.errand.made();
         let mut restoration = Restoration { rows: kept.len() as u64, ..Restoration::default() };
         let mut places = Vec::new();
         for kept in kept {
-            match self.place(kept.row) {
+            match self.viewer.place(kept.row) {
                 Ok(at) => places.push(Place::new(kept, at)),
                 Err(reason) => restoration.fail(kept, reason),
             }
@@ -156,7 +131,7 @@ impl SnapshotKeeper {
                 None => restoration.as_before += 1,
             }
         }
-        restoration.requests = self.errand.made() - made_before;
+        restoration.requests = self.viewer.errand.made() - made_before;
         restoration
     }
 
@@ -167,7 +142,7 @@ impl SnapshotKeeper {
                 tokio::time::sleep(PAUSE * look).await;
             }
             self.look_and_write(places, look).await;
-            if places.iter().all(|place| place.is_settled) || self.errand.is_turned_away() {
+            if places.iter().all(|place| place.is_settled) || self.viewer.errand.is_turned_away() {
                 break;
             }
         }
@@ -177,7 +152,7 @@ impl SnapshotKeeper {
     async fn look_and_write(&mut self, places: &mut [Place<'_>], look: u32) {
         for shown_together in places.chunk_by_mut(|one, other| one.at.path == other.at.path) {
             let Some(first) = shown_together.iter().find(|place| !place.is_settled) else { continue };
-            let answer = self.look(first.kept.row).await;
+            let answer = self.viewer.look(first.kept.row).await;
             for place in shown_together.iter_mut().filter(|place| !place.is_settled) {
                 match answer.as_ref().map_err(Clone::clone).and_then(|answer| place.at.attributes_in(answer)) {
                     Ok(now) => self.write_back(place, &now, look).await,
@@ -208,49 +183,18 @@ impl SnapshotKeeper {
         place.is_written = true;
     }
 
-    /// Where the attributes of a data row are, counted from 1.
-    fn place(&self, row: u64) -> Result<Whereabouts, String> {
-        let (row, read, scenario) = (index_of(row), &self.read, &*self.scenario);
-        let text = |error: RenderError| error.to_string();
-        Ok(Whereabouts {
-            path: read.request(scenario, row).map_err(text)?.path.into_owned(),
-            path_shown: read.request_shown(scenario, row).map_err(text)?.path.into_owned(),
-            query: read.query(scenario, row).map_err(text)?,
-            query_shown: read.query_shown(scenario, row).map_err(text)?,
-        })
-    }
-
     /// Whether a row of the scenario still names what was kept of it.
     #[must_use]
     pub fn knows(&self, kept: &Kept) -> bool {
-        let is_there = (1..=self.scenario.rows() as u64).contains(&kept.row);
-        let place = is_there.then(|| self.place(kept.row).ok()).flatten();
+        let is_there = (1..=self.viewer.scenario.rows() as u64).contains(&kept.row);
+        let place = is_there.then(|| self.viewer.place(kept.row).ok()).flatten();
         place.is_some_and(|place| place.path_shown == kept.path && place.query_shown == kept.query)
-    }
-
-    /// The answer to the read of a row.
-    async fn look(&mut self, row: u64) -> Result<Value, String> {
-        let request = self.read.request(&self.scenario, index_of(row)).map_err(|error| error.to_string())?;
-        let reply = self.errand.send("GET", &request).await?;
-        serde_json::from_slice(&reply.body).map_err(|error| format!("the answer is no JSON ({error})"))
     }
 
     async fn write(&mut self, kept: &Kept, changed: &Value) -> Result<(), String> {
         let earlier = Earlier { attributes: &kept.attributes, changed };
-        let request = self.snapshot.request(&self.scenario, index_of(kept.row), &earlier);
+        let request = self.snapshot.request(&self.viewer.scenario, index_of(kept.row), &earlier);
         let request = request.map_err(|error| error.to_string())?;
-        self.errand.send(&self.snapshot.method, &request).await.map(drop)
+        self.viewer.errand.send(&self.snapshot.method, &request).await.map(drop)
     }
-}
-
-impl Whereabouts {
-    /// What is there, by an answer; why not, where there is nothing.
-    fn attributes_in(&self, answer: &Value) -> Result<Value, String> {
-        attributes_in(answer, &self.query).map_err(|error| error.with_query(&self.query_shown).to_string())
-    }
-}
-
-/// The index of a data row that is counted from 1.
-fn index_of(row: u64) -> usize {
-    usize::try_from(row).unwrap_or(usize::MAX).saturating_sub(1)
 }

@@ -120,7 +120,8 @@ impl Scenario {
     }
 
     /// The resources that are read before the run and after it to find lost updates.
-    pub(super) fn audited(&self) -> u64 {
+    #[must_use]
+    pub fn audited(&self) -> u64 {
         if !self.checks.as_ref().is_some_and(|checks| checks.lost_updates) {
             return 0;
         }

@@ -117,7 +117,8 @@ fn quote(text: &str) -> String {
 
 impl Scenario {
     /// The first operation of a variant: each is in the first block.
-    pub(super) fn first_operation(&self, variant: usize) -> Operation {
+    #[must_use]
+    pub fn first_operation(&self, variant: usize) -> Operation {
         let block: u64 = self.variants.iter().map(|variant| u64::from(variant.weight.get())).sum();
         let of_number = |number| self.operation_numbered(number);
         (0..block).map(of_number).find(|operation| operation.variant == variant).unwrap_or_else(|| of_number(0))

@@ -2,13 +2,13 @@
 
 use super::repetition::requests;
 use super::{CONFIRMING, USUAL};
-use crate::consistency::{Bounds, Event, Ledger};
+use crate::consistency::{Bounds, Event, Ledger, line};
 use crate::measure::{Checks, Effort};
 use crate::scenario::Scenario;
 use crate::units::Duration;
 
-/// So many readings after the run must agree.
-const AUDITS: usize = 2;
+/// So many readings after the run must agree before something is said to be missing: one of them may be stale.
+const AUDITS: usize = 3;
 
 /// What the checks of a worker recorded since it last told. A second's work bounds it.
 #[derive(Debug, Default)]
@@ -28,10 +28,13 @@ impl Noted {
 }
 
 /// The ledger of a run, with what the checks cost.
-pub(in crate::engine) struct Records {
-    ledger: Ledger,
-    bounds: Bounds,
-    effort: Effort,
+#[derive(Debug)]
+pub struct Records {
+    pub(in crate::engine) ledger: Ledger,
+    pub(in crate::engine) bounds: Bounds,
+    pub(in crate::engine) effort: Effort,
+    /// The end of the last write or look.
+    latest: Duration,
 }
 
 impl Records {
@@ -39,7 +42,7 @@ impl Records {
     pub(in crate::engine) fn new(scenario: &Scenario) -> Option<Self> {
         let checks = scenario.checks.as_ref()?;
         let ledger = Ledger::new(checks.ledger, scenario.variants.len());
-        Some(Self { ledger, bounds: bounds(scenario), effort: Effort::default() })
+        Some(Self { ledger, bounds: bounds(scenario), effort: Effort::default(), latest: Duration::ZERO })
     }
 
     /// Adds what a worker recorded.
@@ -47,15 +50,37 @@ impl Records {
         self.effort.reads += noted.effort.reads;
         self.effort.writes += noted.effort.writes;
         self.effort.not_sampled += noted.effort.not_sampled;
-        noted.events.into_iter().for_each(|event| self.ledger.add(event));
+        for event in noted.events {
+            self.latest = self.latest.max(end_of(&event));
+            self.ledger.add(event);
+        }
+    }
+
+    /// Since the start of the run, when the last write or look ended.
+    pub(in crate::engine) fn longest(&self) -> Duration {
+        self.latest
+    }
+
+    /// The history as JSON lines, for checkers that others wrote.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.ledger.history().map(|event| line(&event))
     }
 
     /// What came of the checks, once all is recorded.
-    pub(in crate::engine) fn judge(self, scenario: &Scenario) -> Checks {
+    pub(in crate::engine) fn judge(&self, scenario: &Scenario) -> Checks {
         let Effort { reads, writes, not_sampled, .. } = self.effort;
         let mut checks = self.ledger.judge(&self.bounds, &|repetition| requests(scenario, repetition));
         checks.effort = Effort { reads, writes, not_sampled, ..checks.effort };
         checks
+    }
+}
+
+fn end_of(event: &Event) -> Duration {
+    match event {
+        Event::Write(write) => write.done,
+        Event::Look(look) => look.done,
+        Event::Repetition(repetition) => repetition.to,
+        Event::GivenUp { .. } => Duration::ZERO,
     }
 }
 
@@ -64,7 +89,8 @@ fn bounds(scenario: &Scenario) -> Bounds {
     let visibility = scenario.checks.as_ref().and_then(|checks| checks.visibility).unwrap_or(USUAL);
     Bounds {
         within: visibility.within,
-        order: Duration::ZERO,
+        // An API that shows writes later may show them in any order, as long as none takes longer than it may.
+        order: visibility.within,
         confirmations: CONFIRMING as usize,
         confirming: visibility.most.saturating_mul(CONFIRMING),
         audits: AUDITS,

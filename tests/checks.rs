@@ -1,0 +1,208 @@
+//! What the checks find on the embedded simulator, held against the simulator's own account of what it did.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod command;
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use command::{Place, json, patchload, text};
+use serde_json::Value;
+
+/// A run with checks: its reports and the simulator's account.
+struct Told {
+    code: Option<i32>,
+    /// By check: checked, found.
+    found: BTreeMap<String, (u64, u64)>,
+    /// By mode: pairs, violations, inconclusive.
+    repeated: BTreeMap<String, (u64, u64, u64)>,
+    run: Value,
+    truth: Vec<Value>,
+    history: String,
+    said: String,
+}
+
+impl Told {
+    /// How many answered requests of a method a fault befell.
+    fn befallen(&self, method: &str, fault: &str) -> u64 {
+        let is_it = |line: &&Value| {
+            let faults = line["faults"].as_array().unwrap();
+            line["method"] == method && line["end"] == "answered" && faults.iter().any(|name| name == fault)
+        };
+        self.truth.iter().filter(is_it).count() as u64
+    }
+
+    /// The checks that found anything, but for writes that were seen and those that nobody can judge.
+    fn findings(&self) -> Vec<&str> {
+        let of = self
+            .found
+            .iter()
+            .filter(|(name, (_, found))| *found > 0 && !matches!(name.as_str(), "visible" | "indeterminate"));
+        of.map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+/// The rows of a CSV file as maps.
+fn rows(text: &str) -> Vec<BTreeMap<String, String>> {
+    csv::Reader::from_reader(text.as_bytes()).deserialize().map(Result::unwrap).collect()
+}
+
+const EACH_ITS_ROW: &str = "conversations = 2000";
+
+/// Looks for each write: it is visible 20 to 100 ms after its answer.
+const VISIBILITY: &str = r#"
+    [checks.visibility]
+    share = "100%"
+    within = "1s"
+    poll = { first = "20ms", factor = 1.5, most = "200ms" }
+    recheck = "1s"
+"#;
+
+/// Users write for 4 s at 80/s, on a simulator with these settings, with these checks and whatever else.
+fn run(simulator: &str, (track, checks): (&str, &str)) -> Told {
+    let place = Place::new();
+    let scenario = place.write(
+        "scenario.toml",
+        &format!(
+            r#"
+            name = "checks"
+            [target.simulator]
+            quota = "none"
+            latency = {{ median = "5ms", p99 = "20ms" }}
+            visible_after = {{ median = "40ms", p99 = "100ms" }}
+            {simulator}
+            [target.auth]
+            kind = "client-credentials"
+            [data.participants]
+            from = "simulator"
+            [[variant]]
+            name = "attributes"
+            path = "/api/v2/conversations/{{{{ conversation_id }}}}/participants/{{{{ participant_id }}}}/attributes"
+            body = '{{"attributes": {{"{track}": "{{{{ unique }}}}"}}}}'
+            expect = [202]
+            [read]
+            path = "/api/v2/conversations/{{{{ conversation_id }}}}"
+            attributes = "$.participants[?@.id=='{{{{ participant_id }}}}'].attributes"
+            [load]
+            spread = "0s"
+            stages = [{{ for = "4s", users = 20 }}]
+            think_time = "240ms"
+            [checks]
+            track = "{track}"
+            history = true
+            {checks}
+            [thresholds]
+            never_visible_rate = "< 0.01%"
+            "#
+        ),
+    );
+    let output =
+        patchload(&["run", &scenario, "--out", &place.results(), "--truth", "--accept-invalid"]).output().unwrap();
+    let said = format!("{}\n{}", text(&output.stdout), text(&output.stderr));
+    let file = |name: &str| fs::read_to_string(place.run().join(name)).unwrap_or_else(|_| panic!("{name}: {said}"));
+    let number = |row: &BTreeMap<String, String>, column: &str| row[column].parse::<u64>().unwrap();
+    let found = rows(&file("consistency.csv")).into_iter();
+    let repeated = rows(&file("idempotency.csv")).into_iter();
+    Told {
+        code: output.status.code(),
+        found: found.map(|row| (row["check"].clone(), (number(&row, "checked"), number(&row, "found")))).collect(),
+        repeated: repeated
+            .map(|row| {
+                let count = |column| number(&row, column);
+                (row["mode"].clone(), (count("pairs"), count("violations"), count("inconclusive")))
+            })
+            .collect(),
+        run: json(&place.run().join("run.json")),
+        truth: file("truth.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
+        history: file("history.jsonl"),
+        said,
+    }
+}
+
+#[test]
+fn a_faultless_server_gives_no_finding_and_its_delay_is_told() {
+    let told = run(EACH_ITS_ROW, ("ref", &format!("{VISIBILITY}[checks.lost_updates]\nenabled = true")));
+    assert_eq!((told.findings(), told.code), (vec![], Some(0)), "{}", told.said);
+    let (checked, visible) = told.found["visible"];
+    assert!(checked > 200 && visible == checked, "{:?}\n{}", told.found, told.said);
+    assert!(told.found["lost"].0 > 200, "{:?}", told.found);
+    // The delay that the checks saw is that of the simulator's account, within the distance of two looks.
+    let mut delays: Vec<u64> = told
+        .truth
+        .iter()
+        .filter(|line| line["method"] == "PATCH" && line["applied_us"].is_u64())
+        .map(|line| line["applied_us"].as_u64().unwrap() - line["answered_us"].as_u64().unwrap())
+        .collect();
+    delays.sort_unstable();
+    let median = delays[delays.len() / 2];
+    let checks = &told.run["checks"]["variants"][0];
+    let of = |what: &str| checks[what]["p50_us"].as_u64().unwrap();
+    let (seen, resolution) = (of("visible"), of("resolution"));
+    assert!(seen >= median && seen - median <= resolution + 10_000, "{seen} and {median} us, +- {resolution}");
+    // The history is for others to check: a line for each write, and one for each look.
+    let lines: Vec<_> = told.history.lines().map(|line| patchload::consistency::parse_line(line).unwrap()).collect();
+    let patches = told.truth.iter().filter(|line| line["method"] == "PATCH").count();
+    let writes = lines.iter().filter(|line| matches!(line, patchload::consistency::Line::Write { .. })).count();
+    assert_eq!(writes, patches);
+}
+
+#[test]
+fn every_write_that_was_dropped_is_never_visible_and_nothing_else_is_found() {
+    let told = run(&format!("{EACH_ITS_ROW}\nfaults = {{ drop = \"10%\" }}"), ("ref", VISIBILITY));
+    assert_eq!((told.findings(), told.code), (vec!["never_visible"], Some(5)), "{}", told.said);
+    assert_eq!(told.found["never_visible"].1, told.befallen("PATCH", "drop"), "{}", told.said);
+}
+
+#[test]
+fn every_write_that_was_undone_is_reverted_and_nothing_else_is_found() {
+    let fault = "faults = { revert = { share = \"10%\", for = \"500ms\" } }";
+    let told = run(&format!("{EACH_ITS_ROW}\n{fault}"), ("ref", VISIBILITY));
+    assert_eq!((told.findings(), told.code), (vec!["reverted"], Some(0)), "{}", told.said);
+    assert_eq!(told.found["reverted"].1, told.befallen("PATCH", "revert"), "{}", told.said);
+}
+
+#[test]
+fn every_write_that_was_applied_although_it_failed_is_a_phantom_and_nothing_else_is_found() {
+    let told = run(&format!("{EACH_ITS_ROW}\nfaults = {{ applied_500 = \"10%\" }}"), ("ref", VISIBILITY));
+    assert_eq!(told.findings(), ["phantom"], "{}", told.said);
+    assert_eq!(told.found["phantom"].1, told.befallen("PATCH", "applied_500"), "{}", told.said);
+}
+
+#[test]
+fn stale_reads_are_told_from_writes_that_went_away() {
+    let told = run(&format!("{EACH_ITS_ROW}\nfaults = {{ stale_read = \"10%\" }}"), ("ref", VISIBILITY));
+    assert_eq!(told.findings(), ["stale_read"], "{}", told.said);
+    let (looks, stale) = told.found["stale_read"];
+    assert!(stale > 0 && stale <= told.befallen("GET", "stale_read") && stale < looks / 4, "{stale} of {looks}");
+}
+
+#[test]
+fn a_repeated_write_that_has_an_effect_of_its_own_is_a_violation_in_every_mode_and_otherwise_none_is() {
+    let checks =
+        |modes: &str| format!("[checks.idempotency]\nshare = \"30%\"\nmodes = [{modes}]\nsettle = \"500ms\"\n");
+    let modes = checks("\"replay\", \"concurrent\", \"retry\"");
+    let right = run(EACH_ITS_ROW, ("ref", &modes));
+    let wrong = run(&format!("{EACH_ITS_ROW}\nfaults = {{ duplicate = \"100%\" }}"), ("ref", &modes));
+    for mode in ["replay", "concurrent", "retry"] {
+        let (pairs, violations, _) = right.repeated[mode];
+        assert!(pairs >= 10 && violations == 0, "{mode}: {:?}\n{}", right.repeated, right.said);
+        let (pairs, violations, _) = wrong.repeated[mode];
+        // A client that hangs up may have been so quick that its first request was not read.
+        let is_found = if mode == "retry" { violations * 2 > pairs } else { violations == pairs };
+        assert!(pairs >= 10 && is_found, "{mode}: {:?}\n{}", wrong.repeated, wrong.said);
+    }
+    assert!(wrong.said.contains("curl -X PATCH"), "{}", wrong.said);
+}
+
+#[test]
+fn users_that_write_keys_of_their_own_lose_updates_where_a_write_replaces_the_whole_map_and_none_elsewhere() {
+    let few_rows = "conversations = 2";
+    let checks = "[checks.lost_updates]\nenabled = true\n[checks.visibility]\nshare = \"5%\"\nwithin = \"1s\"";
+    let merging = run(few_rows, ("k{{ user }}", checks));
+    assert_eq!(merging.findings(), [""; 0], "{}", merging.said);
+    assert_eq!(merging.run["checks"]["merge"], "per_key", "{}", merging.said);
+    let replacing = run(&format!("{few_rows}\nfaults = {{ lost_update = \"100%\" }}"), ("k{{ user }}", checks));
+    assert!(replacing.found["lost"].1 > 0, "{}", replacing.said);
+    assert_eq!(replacing.run["checks"]["merge"], "whole_map", "{}", replacing.said);
+}
