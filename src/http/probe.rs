@@ -67,9 +67,15 @@ pub async fn probe(target: &Target, base: &Url) -> Result<(), ProbeError> {
     }
     let reached = Arc::new(AtomicBool::new(false));
     let layer = ProbeLayer { expected: Expected::of(options, base), reached: reached.clone() };
-    let client = client_builder(options, tls::configuration(options, base)?)?
+    // What the server says behind its handshake is waited for beyond the time that opening may take.
+    let longest = |time: Duration| time.saturating_mul(2).saturating_add(PATIENCE);
+    let mut builder = client_builder(options, tls::configuration(options, base)?)?;
+    if let Some(time) = options.connect_timeout {
+        builder = builder.connect_timeout(longest(time));
+    }
+    let client = builder
         .local_address(options.source_addresses.first().copied())
-        .timeout(target.timeout)
+        .timeout(longest(target.timeout))
         .connector_layer(layer)
         .build()
         .map_err(|error| ClientError::Client(broken::innermost(&error).to_string()))?;

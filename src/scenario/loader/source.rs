@@ -22,12 +22,7 @@ pub(super) fn redacted(tree: &DeTable<'_>, overrides: &Overrides) -> Value {
     if let Some(password) = proxy.and_then(|proxy| proxy.get_mut("password")) {
         hide(password);
     }
-    let variants = source.get_mut("variant").and_then(Value::as_array_mut).into_iter().flatten();
-    for headers in variants.filter_map(|variant| variant.get_mut("headers").and_then(Value::as_object_mut)) {
-        for (_, value) in headers.iter_mut().filter(|(name, _)| is_secret(name)) {
-            hide(value);
-        }
-    }
+    source.values_mut().for_each(hide_headers);
     if let Some(record) = overrides.record() {
         source.insert("overrides".to_owned(), record);
     }
@@ -37,7 +32,22 @@ pub(super) fn redacted(tree: &DeTable<'_>, overrides: &Overrides) -> Value {
 /// Whether a header of this name is likely to hold a secret.
 pub(in crate::scenario) fn is_secret(header: &str) -> bool {
     let name = header.to_ascii_lowercase();
-    ["authorization", "cookie", "key", "token", "secret"].iter().any(|word| name.contains(word))
+    let words = ["auth", "cookie", "key", "token", "secret", "session", "password", "credential", "signature"];
+    words.iter().any(|word| name.contains(word))
+}
+
+/// Hides what is likely to be secret in the tables `headers` of a part of the tree, wherever they stand.
+fn hide_headers(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(hide_headers),
+        Value::Object(entries) => {
+            if let Some(Value::Object(headers)) = entries.get_mut("headers") {
+                headers.iter_mut().filter(|(name, _)| is_secret(name)).for_each(|(_, value)| hide(value));
+            }
+            entries.values_mut().for_each(hide_headers);
+        }
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// Hides secrets and passwords in a part of the target's table, and what stands before the `@` of addresses.
@@ -102,6 +112,22 @@ fn json(value: &DeValue<'_>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secret_headers_are_hidden_wherever_they_stand() {
+        let mut source = serde_json::json!({
+            "variant": [{"headers": {"X-Api-Key": "a", "X-Note": "b"}}],
+            "read": {"headers": {"X-Session": "c", "X-Auth": "${KEY}"}},
+            "snapshot": {"restore": {"headers": {"Cookie": "d"}}},
+        });
+        hide_headers(&mut source);
+        let expected = serde_json::json!({
+            "variant": [{"headers": {"X-Api-Key": "***", "X-Note": "b"}}],
+            "read": {"headers": {"X-Session": "***", "X-Auth": "${KEY}"}},
+            "snapshot": {"restore": {"headers": {"Cookie": "***"}}},
+        });
+        assert_eq!(source, expected);
+    }
 
     #[test]
     fn addresses_are_shown_without_user_and_password() {
