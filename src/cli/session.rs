@@ -247,7 +247,7 @@ async fn reach(scenario: &Arc<Scenario>, base: &Url, signals: &mut Signals) -> R
         http::probe(&scenario.target, base).await?;
         let mut tokens = TokenKeeper::obtain(&scenario.target, base, |put_off| say(&put_off.to_string())).await?;
         let guard = Guard::take(scenario, base, &tokens).await?;
-        let mut auditor = Auditor::new(scenario, base, &tokens)?;
+        let mut auditor = Auditor::new(scenario, base, &tokens).map_err(engine::Error::from)?;
         if let Some(auditor) = &mut auditor {
             say(&format!("reading {} resources before the run", count(scenario.audited())));
             auditor.before().await;
