@@ -28,6 +28,7 @@ pub(super) use shares::{Part, Shares};
 pub(super) use watching::Checking;
 
 use super::budget::Budget;
+use super::limiter::Limiter;
 use super::worker::Worker;
 use crate::consistency::{Ack, Event, Place, Write};
 use crate::http::Attempt;
@@ -174,8 +175,7 @@ impl Tracker {
             return given_up(worker, &case, STOPPED);
         }
         let limiter = worker.placement.key_of(&worker.scenario, case.operation.user).map(|key| &worker.limiters[key]);
-        let is_crowded =
-            self.at_once.available_permits() == 0 || limiter.is_some_and(|key| key.is_crowded_with_checks());
+        let is_crowded = self.at_once.available_permits() == 0 || limiter.is_some_and(Limiter::is_crowded_with_checks);
         if is_crowded || self.open.get() >= self.room {
             return worker.log.effort(|effort| effort.not_sampled += 1);
         }

@@ -72,14 +72,18 @@ impl<T: Timer> Limiter<T> {
     /// Sends everybody away without a permit, now and later.
     pub fn close(&self) {
         self.gate.set(Gate::Closed);
-        Lane::ALL.into_iter().for_each(|lane| self.lanes.borrow_mut().clear(lane));
+        for lane in Lane::ALL {
+            self.lanes.borrow_mut().clear(lane);
+        }
         self.wake.notify_one();
     }
 
     /// Sends everybody but checks away without a permit, now and later.
     pub fn close_to_load(&self) {
         self.gate.set(Gate::Checks);
-        [Lane::Retry, Lane::Load].into_iter().for_each(|lane| self.lanes.borrow_mut().clear(lane));
+        for lane in [Lane::Retry, Lane::Load] {
+            self.lanes.borrow_mut().clear(lane);
+        }
     }
 
     /// Whether one more check would have to wait for longer than a second: see [`Lanes::is_crowded_with_checks`].

@@ -120,8 +120,8 @@ impl<T: Timer, X: Transport, U: Fn() -> X> Desk<T, X, U> {
         let transport = free.unwrap_or_else(|| (self.open)());
         let pass = tokens.of(scenario.target.tokens.of(user));
         let authorization = pass.as_ref().map(Pass::authorization);
-        let mut asked = transport.ask(Ask { purpose, rendered, authorization }).await;
-        tokens.note(pass.as_ref(), &mut asked.attempt.answer);
+        let asked = transport.ask(Ask { purpose, rendered, authorization }).await;
+        tokens.note(pass.as_ref(), &asked.attempt.answer);
         self.free.borrow_mut().push(transport);
         asked
     }

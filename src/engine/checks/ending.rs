@@ -20,7 +20,10 @@ impl<T: Timer> Unless<T> {
 
     /// The check ended, and this is what came of it.
     pub(super) fn ended_with(mut self, event: Option<Event>) {
-        self.event = event;
+        self.event = None;
+        if let Some(event) = event {
+            self.worker.log.event(event);
+        }
     }
 }
 

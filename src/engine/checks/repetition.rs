@@ -22,6 +22,9 @@ const KEY_HEADER: &str = "idempotency-key";
 /// The bit that tells the number of an operation that sends another body with the same key.
 const OTHER: u64 = 1 << 41;
 
+/// What keeps two instants apart.
+const TICK: Duration = Duration::from_millis(1);
+
 /// What is read twice and differs is changing just then, and says nothing.
 const READS_AFTER: u32 = 2;
 
@@ -87,6 +90,9 @@ pub(super) async fn follow<T: Timer, X: Transport, U: Fn() -> X>(
 ) {
     let operation = Checks::extra(&case.operation);
     let place = &case.lease.place;
+    // Until then the write of the load may take its time to be seen, and nobody could tell its effect from this one's.
+    let within = desk.checks().visibility.unwrap_or(USUAL).within;
+    desk.sleep_until(case.done.saturating_add(within).saturating_add(TICK)).await;
     // What was written before is nothing to this operation.
     let lease = desk.tracker().registers.lease(place.clone());
     let case = Case { operation, lease, visibility: false, idempotency: None, ..*case };
@@ -98,9 +104,19 @@ pub(super) async fn follow<T: Timer, X: Transport, U: Fn() -> X>(
     let inconclusive = |halt: Halt| Comparison { text: halt.why().to_owned(), ..Comparison::default() };
     let unless = Unless::new(desk.worker.clone(), told(from, inconclusive(Halt::Stopped)));
     let [before, after] = Default::default();
-    let repeated = Repeated { desk, case: &case, idempotency, told: Vec::new(), done: from, before, once: None, after };
+    let mut repeated = Repeated {
+        desk,
+        case: &case,
+        idempotency,
+        told: Vec::new(),
+        done: from,
+        before,
+        once: None,
+        after,
+        read: None,
+    };
     let comparison = repeated.through(mode).await.unwrap_or_else(inconclusive);
-    unless.ended_with(Some(told(desk.now(), comparison)));
+    unless.ended_with(Some(told(repeated.read.unwrap_or_else(|| desk.now()), comparison)));
 }
 
 /// An operation that is being repeated.
@@ -118,11 +134,13 @@ struct Repeated<'a, T: Timer, X, U> {
     once: Option<Value>,
     /// After the last.
     after: Vec<Value>,
+    /// When the last of these reads was done; `None` before.
+    read: Option<Duration>,
 }
 
 impl<T: Timer, X: Transport, U: Fn() -> X> Repeated<'_, T, X, U> {
     /// Goes through all steps of a mode that can still tell something.
-    async fn through(mut self, mode: Mode) -> Result<Comparison, Halt> {
+    async fn through(&mut self, mode: Mode) -> Result<Comparison, Halt> {
         let steps = Steps::of(mode, self.idempotency);
         let scenario = self.desk.worker.scenario.clone();
         let operation = self.case.operation;
@@ -148,8 +166,10 @@ impl<T: Timer, X: Transport, U: Fn() -> X> Repeated<'_, T, X, U> {
             for _ in 0..READS_AFTER {
                 self.after.push(self.state().await?);
             }
+            self.read = Some(self.desk.now());
             if steps.key == Key::Sent && self.once.is_some() {
-                // With another body it may write something else, so it comes last.
+                // With another body it may write something else, so it comes last, and after what the reads are of.
+                self.desk.sleep_until(self.desk.now().saturating_add(TICK)).await;
                 let other = other(&operation);
                 let rendered = shape.render(&scenario, &other).map_err(|_| Halt::Unrenderable)?;
                 self.write(&other, &with_key(rendered, key.as_deref()), whole).await?;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::measure::Check;
-use store::{Effect, Measured, TRIAL, Trial, Written, run, run_trial};
+use store::{Effect, Measured, TRIAL, Trial, Written, refused, run, run_trial};
 
 /// One user with so many operations, half a second apart.
 fn operations(count: u32) -> String {
@@ -17,8 +17,8 @@ fn operations(count: u32) -> String {
     )
 }
 
-const VISIBILITY: &str = "[checks.visibility]\nshare = \"100%\"\nwithin = \"2s\"\nfirst = \"100ms\"\nfactor = 2.0\n\
-                          most = \"400ms\"\nrecheck = \"3s\"\n";
+const VISIBILITY: &str = "[checks.visibility]\nshare = \"100%\"\nwithin = \"2s\"\nrecheck = \"3s\"\n\
+                          poll = { first = \"100ms\", factor = 2.0, most = \"400ms\" }\n";
 
 /// One operation that is looked for.
 fn once(script: impl Fn(&Written) -> Effect + 'static) -> Measured {
@@ -44,7 +44,7 @@ fn a_write_is_looked_for_until_it_is_seen_and_once_more_later() {
 
 #[test]
 fn a_write_that_never_shows_is_looked_for_until_the_bound_and_three_times_more() {
-    let measured = once(|write| write.refused(202));
+    let measured = once(|_| refused(202));
     let reads = measured.reads();
     assert_eq!(reads, [110, 220, 430, 840, 1_250, 1_660, 2_010, 2_420, 2_830, 3_240]);
     assert_eq!(found(&measured), [(Check::NeverVisible, 1)]);
@@ -73,17 +73,17 @@ fn what_was_seen_is_gone_and_there_again_is_a_stale_read() {
 
 #[test]
 fn a_write_that_was_refused_or_failed_is_looked_for_once_at_the_bound() {
-    let clean = once(|write| write.refused(429));
+    let clean = once(|_| refused(429));
     assert_eq!((clean.reads(), found(&clean)), (vec![2_010], vec![]));
     assert_eq!(clean.found(Check::Phantom).checked, 1);
-    let failed = |write: &Written| Effect { changes: vec![(0, write.attributes.clone())], ..write.refused(500) };
+    let failed = |write: &Written| Effect { changes: vec![(0, write.attributes.clone())], ..refused(500) };
     let phantom = once(failed);
     assert_eq!((phantom.reads(), found(&phantom)), (vec![2_010], vec![(Check::Phantom, 1)]));
 }
 
 #[test]
 fn what_nobody_answered_is_not_looked_for_and_nobody_can_tell() {
-    let measured = once(|write| write.refused(504));
+    let measured = once(|_| refused(504));
     assert_eq!((measured.asked.len(), measured.given_up()), (0, vec!["no answer came"]));
     assert_eq!(found(&measured), [(Check::Indeterminate, 1)]);
 }
@@ -91,7 +91,7 @@ fn what_nobody_answered_is_not_looked_for_and_nobody_can_tell() {
 #[test]
 fn a_look_that_shows_a_later_write_of_the_same_attribute_ends_the_search() {
     let measured = run(&format!("{}{VISIBILITY}", operations(2)), |write| match write.number {
-        0 => write.refused(202),
+        0 => refused(202),
         _ => write.shown_after(0),
     });
     // The first operation's looks at 110, 220, 430 ms miss; the one after the second operation shows that.
@@ -124,7 +124,7 @@ fn repeated(mode: &str, script: impl Fn(&Written) -> Effect + 'static) -> Measur
 /// A server that does a request with the same key once, and refuses another body with it.
 fn keeps_keys(write: &Written) -> Effect {
     let is_own = write.key.as_ref().is_none_or(|key| key.ends_with(&format!("-{}\"", write.number)));
-    if is_own { write.shown_after(50) } else { write.refused(422) }
+    if is_own { write.shown_after(50) } else { refused(422) }
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn answers_that_differ_are_violations_but_for_what_is_volatile() {
     };
     assert_eq!(replay("id"), (1, 1, 1, 0));
     assert_eq!(replay("version"), (1, 1, 0, 1));
-    let again = repeated("replay", |write| if write.nth == 1 { write.refused(409) } else { write.shown_after(0) });
+    let again = repeated("replay", |write| if write.nth == 1 { refused(409) } else { write.shown_after(0) });
     let repetitions = again.repetitions(Mode::Replay);
     assert_eq!((repetitions.pairs, repetitions.same_status, repetitions.violations), (1, 0, 1));
 }
@@ -178,10 +178,10 @@ fn a_key_that_is_accepted_with_another_body_is_a_violation() {
 fn a_repetition_of_which_a_part_is_missing_is_inconclusive() {
     let is_first_of_load = |write: &Written| write.number == 0;
     let scripts: [fn(&Written) -> Effect; 3] = [
-        |write| write.refused(429),
+        |_| refused(429),
         // It is dropped, so that nobody sees it.
-        |write| write.refused(202),
-        |write| if write.nth == 0 { write.shown_after(0) } else { write.refused(503) },
+        |_| refused(202),
+        |write| if write.nth == 0 { write.shown_after(0) } else { refused(503) },
     ];
     for script in scripts {
         let measured =
@@ -214,7 +214,7 @@ fn a_stop_gives_open_checks_up_at_once() {
     for stop in [700, 12_000] {
         let stop = Duration::from_millis(stop);
         let trial = Trial { settings: &settings, stop: Some(stop), ..TRIAL };
-        let measured = run_trial(&trial, |write| write.refused(202));
+        let measured = run_trial(&trial, |_| refused(202));
         assert!(measured.ended <= stop + Duration::from_millis(20), "{:?}", measured.ended);
         assert_eq!(measured.given_up().is_empty(), stop > Duration::from_secs(10));
         assert!(measured.asked.iter().all(|(_, at)| *at <= stop));
@@ -224,7 +224,7 @@ fn a_stop_gives_open_checks_up_at_once() {
 #[test]
 fn what_has_no_room_is_not_sampled_and_counted() {
     let settings = format!("{}{VISIBILITY}", operations(3));
-    let measured = run_trial(&Trial { settings: &settings, room: 1, ..TRIAL }, |write| write.refused(202));
+    let measured = run_trial(&Trial { settings: &settings, room: 1, ..TRIAL }, |_| refused(202));
     assert_eq!(measured.totals.checks.as_ref().unwrap().effort.not_sampled, 2);
 }
 
@@ -235,7 +235,7 @@ fn checks_stop_when_their_part_of_the_budget_is_used_up() {
         "[load]\nstages = [{{ for = \"10s\", users = 1 }}]\nspread = \"0s\"\nthink_time = \"100ms\"\n\
          [checks]\ntrack = \"ref\"\n{VISIBILITY}{limit}"
     );
-    let measured = run(&settings, |write| write.refused(202));
+    let measured = run(&settings, |_| refused(202));
     assert!(measured.load.len() + measured.asked.len() <= 60, "{} and {}", measured.load.len(), measured.asked.len());
     assert!(!measured.asked.is_empty());
 }
@@ -263,7 +263,7 @@ fn every_attempt_is_an_event_with_the_name_of_its_attribute_kept_once() {
     let retry = "[retry]\non = [429]\nmax = 1\nbackoff = { first = \"1s\", jitter = false }\n";
     let lost_updates = "[checks.lost_updates]\nenabled = true\n";
     let settings = format!("{}{lost_updates}{retry}", operations(2));
-    let measured = run(&settings, |write| if write.nth == 0 { write.refused(429) } else { write.shown_after(0) });
+    let measured = run(&settings, |write| if write.nth == 0 { refused(429) } else { write.shown_after(0) });
     let writes = measured.events.iter().filter_map(|event| match event {
         Event::Write(write) => Some((write.value, write.ack, write.sent.as_millis(), write.place.key.clone())),
         _ => None,
@@ -287,7 +287,7 @@ proptest! {
              [limit]\nrate = \"{rate}/s\"\nburst = {burst}\n\
              [checks]\ntrack = \"k{{{{ user }}}}\"\nlimit_share = \"{percent}%\"\n{VISIBILITY}"
         );
-        let measured = run(&settings, |write| if write.number % 2 == 0 { write.refused(202) } else { write.shown_after(700) });
+        let measured = run(&settings, |write| if write.number % 2 == 0 { refused(202) } else { write.shown_after(700) });
         let mut sent: Vec<_> = measured.asked.iter().map(|(_, at)| *at).chain(measured.load.iter().copied()).collect();
         sent.sort();
         for (i, start) in sent.iter().enumerate() {

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::asking::Desk;
 use super::ending::Unless;
-use super::{CONFIRMING, Case, STOPPED, given_up, repetition, visibility};
+use super::{CONFIRMING, Case, STOPPED, USUAL, given_up, repetition, visibility};
 use crate::consistency::Event;
 use crate::engine::shift::pass_on;
 use crate::engine::worker::Worker;
@@ -53,7 +53,7 @@ impl<T: Timer, X: Transport + 'static, U: Fn() -> X + 'static> Checking<T, X, U>
             () = following => {}
         }
         self.give_up().await;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Lets open cases be closed, for as long as that may take, or until the run is stopped; then gives the rest up.
@@ -142,7 +142,9 @@ fn longest(checks: &Checks) -> Duration {
         let Visibility { within, most, recheck, .. } = visibility;
         within.saturating_add(recheck).saturating_add(most.saturating_mul(2 * CONFIRMING))
     });
-    // Until the first write is seen, and until the last has settled.
-    let repeated = checks.idempotency.as_ref().map(|Idempotency { settle, .. }| settle.saturating_mul(4));
+    // Until the load's own write can be seen for sure, until the first one is seen, and until the last has settled.
+    let within = checks.visibility.unwrap_or(USUAL).within;
+    let repeated = checks.idempotency.as_ref();
+    let repeated = repeated.map(|Idempotency { settle, .. }| within.saturating_add(settle.saturating_mul(4)));
     looked_for.unwrap_or_default().saturating_add(repeated.unwrap_or_default())
 }

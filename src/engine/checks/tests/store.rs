@@ -52,18 +52,18 @@ impl Written {
         let changes = vec![(ms, self.attributes.clone())];
         Effect { answer: Answer::accepted(202), body: "{}".to_owned(), changes }
     }
+}
 
-    /// It is answered with this status, and has no effect.
-    pub(super) fn refused(&self, status: u16) -> Effect {
-        let outcome = match status {
-            202 => Outcome::Accepted,
-            429 => Outcome::Throttled,
-            400..=499 => Outcome::Rejected,
-            _ => Outcome::Failed,
-        };
-        let answer = Answer { status: Some(status), ..Answer::bare(outcome) };
-        Effect { answer, body: "{}".to_owned(), changes: Vec::new() }
-    }
+/// A write that is answered with this status, and has no effect.
+pub(super) fn refused(status: u16) -> Effect {
+    let outcome = match status {
+        202 => Outcome::Accepted,
+        429 => Outcome::Throttled,
+        400..=499 => Outcome::Rejected,
+        _ => Outcome::Failed,
+    };
+    let answer = Answer { status: Some(status), ..Answer::bare(outcome) };
+    Effect { answer, body: "{}".to_owned(), changes: Vec::new() }
 }
 
 impl Effect {
