@@ -202,8 +202,8 @@ fn a_budget_has_room_for_the_checks_of_the_attempts_that_it_leaves() {
     let (attempts, checks) = (scenario.attempts_in_budget().unwrap(), scenario.checks_in_budget().unwrap());
     assert_eq!(scenario.requests_aside() + attempts + checks, 1_000);
     let needed = |attempts| {
-        let plan = scenario.check_plan(Some(attempts)).unwrap();
-        plan.reads + plan.writes
+        let told = scenario.check_plan(Some(attempts)).unwrap();
+        told.reads + told.writes
     };
     assert!(needed(attempts) <= checks && attempts + 1 + needed(attempts + 1) > attempts + checks, "{attempts}");
 }
