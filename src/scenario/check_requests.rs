@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(DEFAULT_VISIBILITY.looks(), 17);
         let endless = Visibility { first: Duration::from_nanos(1), factor: 1.0, ..HALF };
         assert_eq!(endless.looks(), MOST_LOOKS + 1);
-        assert_eq!(Visibility { factor: 1e9, most: Duration::MAX, within: Duration::MAX, ..HALF }.looks(), 4);
+        assert_eq!(Visibility { factor: 1e9, most: Duration::MAX, within: Duration::MAX, ..HALF }.looks(), 5);
     }
 
     #[test]
