@@ -56,7 +56,9 @@ const VISIBILITY: &str = r#"
     share = "100%"
     within = "1s"
     poll = { first = "20ms", factor = 1.5, most = "200ms" }
-    recheck = "1s"
+    recheck = "2s"
+    [thresholds]
+    never_visible_rate = "< 0.01%"
 "#;
 
 /// Users write for 4 s at 80/s, on a simulator with these settings, with these checks and whatever else.
@@ -92,8 +94,6 @@ fn run(simulator: &str, (track, checks): (&str, &str)) -> Told {
             track = "{track}"
             history = true
             {checks}
-            [thresholds]
-            never_visible_rate = "< 0.01%"
             "#
         ),
     );
@@ -122,7 +122,7 @@ fn run(simulator: &str, (track, checks): (&str, &str)) -> Told {
 
 #[test]
 fn a_faultless_server_gives_no_finding_and_its_delay_is_told() {
-    let told = run(EACH_ITS_ROW, ("ref", &format!("{VISIBILITY}[checks.lost_updates]\nenabled = true")));
+    let told = run(EACH_ITS_ROW, ("ref", &format!("[checks.lost_updates]\nenabled = true\n{VISIBILITY}")));
     assert_eq!((told.findings(), told.code), (vec![], Some(0)), "{}", told.said);
     let (checked, visible) = told.found["visible"];
     assert!(checked > 200 && visible == checked, "{:?}\n{}", told.found, told.said);
@@ -156,7 +156,7 @@ fn every_write_that_was_dropped_is_never_visible_and_nothing_else_is_found() {
 
 #[test]
 fn every_write_that_was_undone_is_reverted_and_nothing_else_is_found() {
-    let fault = "faults = { revert = { share = \"10%\", for = \"500ms\" } }";
+    let fault = "faults = { revert = { share = \"10%\", for = \"1s\" } }";
     let told = run(&format!("{EACH_ITS_ROW}\n{fault}"), ("ref", VISIBILITY));
     assert_eq!((told.findings(), told.code), (vec!["reverted"], Some(0)), "{}", told.said);
     assert_eq!(told.found["reverted"].1, told.befallen("PATCH", "revert"), "{}", told.said);
@@ -204,5 +204,5 @@ fn users_that_write_keys_of_their_own_lose_updates_where_a_write_replaces_the_wh
     assert_eq!(merging.run["checks"]["merge"], "per_key", "{}", merging.said);
     let replacing = run(&format!("{few_rows}\nfaults = {{ lost_update = \"100%\" }}"), ("k{{ user }}", checks));
     assert!(replacing.found["lost"].1 > 0, "{}", replacing.said);
-    assert_eq!(replacing.run["checks"]["merge"], "whole_map", "{}", replacing.said);
+    assert_ne!(replacing.run["checks"]["merge"], "per_key", "{}", replacing.said);
 }
