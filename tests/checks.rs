@@ -122,7 +122,9 @@ fn run(simulator: &str, (track, checks): (&str, &str)) -> Told {
 
 #[test]
 fn a_faultless_server_gives_no_finding_and_its_delay_is_told() {
-    let told = run(EACH_ITS_ROW, ("ref", &format!("[checks.lost_updates]\nenabled = true\n{VISIBILITY}")));
+    // All resources are read before the load and after it, at the pace of the limit.
+    let limit = "limit_share = \"50%\"\n[limit]\nrate = \"2000/s\"\n";
+    let told = run(EACH_ITS_ROW, ("ref", &format!("{limit}[checks.lost_updates]\nenabled = true\n{VISIBILITY}")));
     assert_eq!((told.findings(), told.code), (vec![], Some(0)), "{}", told.said);
     let (checked, visible) = told.found["visible"];
     assert!(checked > 200 && visible == checked, "{:?}\n{}", told.found, told.said);
