@@ -33,8 +33,8 @@ use super::worker::Worker;
 use crate::consistency::{Ack, Event, Place, Write};
 use crate::http::Attempt;
 use crate::measure::{Answer, Mode, Outcome};
-use crate::scenario::{Operation, Visibility};
-use crate::units::{Duration, Share, Timer};
+use crate::scenario::Operation;
+use crate::units::{Duration, Timer};
 use register::{Lease, Registers};
 
 /// So many checks are open on a worker at most, most of which wait for the time of their next look, at about 2 KiB each.
@@ -43,19 +43,6 @@ const MOST_OPEN: usize = 10_000;
 /// So many requests of checks are under way on a worker at most, each on a connection of its own: more than the most that
 /// one check makes at once.
 const MOST_AT_ONCE: usize = 256;
-
-/// So many more looks must miss before something is said to be missing.
-const CONFIRMING: u32 = 3;
-
-/// How writes are looked for where the scenario does not say.
-const USUAL: Visibility = Visibility {
-    share: Share::NONE,
-    within: Duration::from_secs(10),
-    first: Duration::from_millis(50),
-    factor: 1.5,
-    most: Duration::from_secs(1),
-    recheck: Duration::from_secs(5),
-};
 
 /// What a worker knows of the operations that bear the tracked attribute. All of it belongs to the worker's thread.
 pub(super) struct Tracker {

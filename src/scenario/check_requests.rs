@@ -12,21 +12,8 @@ use crate::units::format::count;
 /// No write is looked at more often in `within`.
 pub(super) const MOST_LOOKS: u64 = 1_000;
 
-/// Looks before a write is called never visible, or gone, beside the one that says so first.
-const CONFIRMING: u64 = 3;
-
 /// How many operations a plan speaks of where nothing bounds them.
 const UNBOUNDED: u64 = 1_000;
-
-/// How writes are looked for where the scenario says nothing.
-pub(super) const DEFAULT_VISIBILITY: Visibility = Visibility {
-    share: Share::NONE,
-    within: Duration::from_secs(10),
-    first: Duration::from_millis(50),
-    factor: 1.5,
-    most: Duration::from_secs(1),
-    recheck: Duration::from_secs(5),
-};
 
 /// What the checks of a run may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +31,19 @@ pub struct CheckPlan {
 }
 
 impl Visibility {
+    /// How writes are looked for where the scenario says nothing.
+    pub const USUAL: Self = Self {
+        share: Share::NONE,
+        within: Duration::from_secs(10),
+        first: Duration::from_millis(50),
+        factor: 1.5,
+        most: Duration::from_secs(1),
+        recheck: Duration::from_secs(5),
+    };
+
+    /// So many more looks must miss before something is said to be missing.
+    pub const CONFIRMING: u32 = 3;
+
     /// How often a write is looked at until a look is sent `within` after its answer, or later; at most 1,001.
     #[must_use]
     pub fn looks(&self) -> u64 {
@@ -59,7 +59,7 @@ impl Visibility {
 
     /// The most reads that tell what became of a write: until it is seen or called never visible, and of the recheck.
     fn most_reads(&self) -> u64 {
-        self.looks() + CONFIRMING + 1 + CONFIRMING
+        self.looks() + u64::from(2 * Self::CONFIRMING + 1)
     }
 }
 
@@ -83,7 +83,7 @@ impl Idempotency {
 impl Checks {
     /// The most reads and writes of the samples of so many operations.
     fn requests(&self, operations: u64) -> (u64, u64) {
-        let visibility = self.visibility.unwrap_or(DEFAULT_VISIBILITY);
+        let visibility = self.looking();
         let looked_for = most_sampled(visibility.share, operations).saturating_mul(visibility.most_reads());
         let Some(idempotency) = &self.idempotency else { return (looked_for, 0) };
         let repeated = most_sampled(idempotency.share, operations);
@@ -182,7 +182,7 @@ mod tests {
         first: Duration::from_millis(100),
         factor: 2.0,
         most: Duration::from_millis(400),
-        ..DEFAULT_VISIBILITY
+        ..Visibility::USUAL
     };
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
         // At 0.1, 0.2, 0.4, 0.8 and 1.2 s.
         assert_eq!(HALF.looks(), 5);
         assert_eq!(Visibility { within: HALF.first, ..HALF }.looks(), 1);
-        assert_eq!(DEFAULT_VISIBILITY.looks(), 17);
+        assert_eq!(Visibility::USUAL.looks(), 17);
         let endless = Visibility { first: Duration::from_nanos(1), factor: 1.0, ..HALF };
         assert_eq!(endless.looks(), MOST_LOOKS + 1);
         assert_eq!(Visibility { factor: 1e9, most: Duration::MAX, within: Duration::MAX, ..HALF }.looks(), 5);

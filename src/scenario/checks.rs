@@ -79,6 +79,12 @@ pub struct Sampled {
 }
 
 impl Checks {
+    /// How writes are looked for: as the scenario says, or as usual.
+    #[must_use]
+    pub fn looking(&self) -> Visibility {
+        self.visibility.unwrap_or(Visibility::USUAL)
+    }
+
     /// Whether operations of a variant are checked.
     #[must_use]
     pub fn is_tracked(&self, variant: usize) -> bool {

@@ -1,10 +1,9 @@
 //! What the checks of all workers recorded, in one place.
 
 use super::repetition::requests;
-use super::{CONFIRMING, USUAL};
 use crate::consistency::{Bounds, Event, Ledger, line};
 use crate::measure::{Checks, Effort};
-use crate::scenario::Scenario;
+use crate::scenario::{self, Scenario, Visibility};
 use crate::units::Duration;
 
 /// So many readings after the run must agree before something is said to be missing: one of them may be stale.
@@ -86,13 +85,13 @@ fn end_of(event: &Event) -> Duration {
 
 /// How the history of a scenario with checks is judged.
 fn bounds(scenario: &Scenario) -> Bounds {
-    let visibility = scenario.checks.as_ref().and_then(|checks| checks.visibility).unwrap_or(USUAL);
+    let visibility = scenario.checks.as_ref().map_or(Visibility::USUAL, scenario::Checks::looking);
     Bounds {
         within: visibility.within,
         // An API that shows writes later may show them in any order, as long as none takes longer than it may.
         order: visibility.within,
-        confirmations: CONFIRMING as usize,
-        confirming: visibility.most.saturating_mul(CONFIRMING),
+        confirmations: Visibility::CONFIRMING as usize,
+        confirming: visibility.most.saturating_mul(Visibility::CONFIRMING),
         audits: AUDITS,
     }
 }

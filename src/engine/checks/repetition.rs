@@ -5,10 +5,10 @@ use std::task::Poll;
 
 use serde_json::Value;
 
+use super::Case;
 use super::asking::{Desk, Halt, Sight};
 use super::ending::Unless;
 use super::visibility::{Schedule, Verdict};
-use super::{Case, USUAL};
 use crate::consistency::{Comparison, Event, Occasion, Repeat, Repetition, Told, compare, keys_of};
 use crate::http::{Asked, HUNG_UP, Purpose, Transport};
 use crate::measure::{Answer, Mode, Outcome};
@@ -91,7 +91,7 @@ pub(super) async fn follow<T: Timer, X: Transport, U: Fn() -> X>(
     let operation = Checks::extra(&case.operation);
     let place = &case.lease.place;
     // Until then the write of the load may take its time to be seen, and nobody could tell its effect from this one's.
-    let within = desk.checks().visibility.unwrap_or(USUAL).within;
+    let within = desk.checks().looking().within;
     desk.sleep_until(case.done.saturating_add(within).saturating_add(TICK)).await;
     // What was written before is nothing to this operation.
     let lease = desk.tracker().registers.lease(place.clone());
@@ -256,7 +256,7 @@ impl<T: Timer, X: Transport, U: Fn() -> X> Repeated<'_, T, X, U> {
     }
 
     fn visibility(&self) -> Visibility {
-        self.desk.checks().visibility.unwrap_or(USUAL)
+        self.desk.checks().looking()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether a write can be seen, since when, and whether it stays; whether one that was refused or failed can be seen.
 
+use super::Case;
 use super::asking::{Desk, Halt, Sight};
-use super::{CONFIRMING, Case};
 use crate::consistency::{Ack, Look, Occasion, Seen};
 use crate::http::Transport;
 use crate::scenario::Visibility;
@@ -113,7 +113,7 @@ async fn confirm<T: Timer, X: Transport, U: Fn() -> X>(
     occasion: Occasion,
     (mut at, pause): (Duration, Duration),
 ) -> Result<Option<Duration>, Halt> {
-    for _ in 0..=CONFIRMING {
+    for _ in 0..=Visibility::CONFIRMING {
         let (look, _) = desk.look_surely(case, occasion, (at, pause)).await?;
         match Verdict::of(&look, case) {
             Verdict::There => return Ok(Some(look.done)),

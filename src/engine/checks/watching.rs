@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::asking::Desk;
 use super::ending::Unless;
-use super::{CONFIRMING, Case, STOPPED, USUAL, given_up, repetition, visibility};
+use super::{Case, STOPPED, given_up, repetition, visibility};
 use crate::consistency::Event;
 use crate::engine::shift::pass_on;
 use crate::engine::worker::Worker;
@@ -140,10 +140,10 @@ async fn check<T: Timer, X: Transport, U: Fn() -> X>(mut open: Open<T, X, U>, ca
 fn longest(checks: &Checks) -> Duration {
     let looked_for = checks.visibility.map(|visibility| {
         let Visibility { within, most, recheck, .. } = visibility;
-        within.saturating_add(recheck).saturating_add(most.saturating_mul(2 * CONFIRMING))
+        within.saturating_add(recheck).saturating_add(most.saturating_mul(2 * Visibility::CONFIRMING))
     });
     // Until the load's own write can be seen for sure, until the first one is seen, and until the last has settled.
-    let within = checks.visibility.unwrap_or(USUAL).within;
+    let within = checks.looking().within;
     let repeated = checks.idempotency.as_ref();
     let repeated = repeated.map(|Idempotency { settle, .. }| within.saturating_add(settle.saturating_mul(4)));
     looked_for.unwrap_or_default().saturating_add(repeated.unwrap_or_default())

@@ -9,7 +9,7 @@ use super::trial::Trial;
 use super::variants::compile;
 use crate::judge::Quantity;
 use crate::measure::{Check, Mode};
-use crate::scenario::check_requests::{DEFAULT_VISIBILITY, MOST_LOOKS};
+use crate::scenario::check_requests::MOST_LOOKS;
 use crate::scenario::template::{Place, Template};
 use crate::scenario::{Checks, Idempotency, Scenario, Visibility};
 use crate::units::Share;
@@ -194,7 +194,7 @@ fn modes(field: &Field<'_>) -> Option<Vec<Mode>> {
 
 fn visibility(field: &Field<'_>) -> Option<Visibility> {
     let table = field.table(&["share", "within", "poll", "recheck"])?;
-    let default = DEFAULT_VISIBILITY;
+    let default = Visibility::USUAL;
     let share = share_of(&table, "that are looked for");
     let within = table.or("within", default.within, Field::positive_duration);
     let recheck = table.or("recheck", default.recheck, Field::positive_duration);

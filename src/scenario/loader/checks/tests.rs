@@ -53,7 +53,7 @@ fn what_is_left_out_has_its_default() {
     let checks = scenario.checks.unwrap();
     assert_eq!((checks.limit_share, checks.ledger, checks.history), (share("20%"), 500_000, false));
     assert!(!checks.lost_updates);
-    assert_eq!(checks.visibility, Some(Visibility { share: share("10%"), ..DEFAULT_VISIBILITY }));
+    assert_eq!(checks.visibility, Some(Visibility { share: share("10%"), ..Visibility::USUAL }));
     let idempotency = Idempotency {
         share: share("5%"),
         modes: vec![Mode::Replay],
