@@ -5,6 +5,7 @@
 //! a read tells which write it saw. [`compare`] says of a request that was repeated whether once and twice are the same.
 
 mod bounds;
+mod ending;
 mod history;
 mod latest;
 mod ledger;
@@ -25,6 +26,6 @@ mod store;
 pub use bounds::Bounds;
 pub use history::{Ack, Comparison, Event, Look, Occasion, Place, REPEATED, Repetition, Seen, Write};
 pub use ledger::{Audit, BYTES_PER_WRITE, LOOKS_PER_WRITE, Ledger};
-pub use lines::{Line, line, parse_line};
+pub use lines::{Line, parse_line};
 pub use reading::{Reading, keys_of, seen};
 pub use repeat::{Repeat, Told, compare};

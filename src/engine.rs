@@ -22,6 +22,7 @@ mod shift;
 mod snapshot;
 mod source;
 mod stops;
+mod together;
 mod tokens;
 mod user;
 mod viewer;
@@ -164,7 +165,7 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
     let mut crew = Crew::start(job, stop, open)?;
     let mut collector = crew.collector(&scenario.load);
     let mut observed = Observed::new(&scenario, crew.threads.len());
-    let mut records = Records::new(&scenario);
+    let mut records = Records::new(&scenario, crew.clock.start());
     let mut patience = Patience::new(&scenario);
     let mut warnings = Vec::new();
     let mut tick = tokio::time::interval(Duration::from_millis(100));

@@ -15,8 +15,11 @@ pub struct Bounds {
     pub confirmations: usize,
     /// All these looks together take no longer than this.
     pub confirming: Duration,
-    /// So many looks of the audit must agree before anything is said to be missing; counts as 1 where it is 0.
+    /// So many looks of the audit must agree, one after the other, before anything is said to be missing; counts as 1 where
+    /// it is 0.
     pub audits: usize,
+    /// So many before it is said to be there; likewise.
+    pub sightings: usize,
 }
 
 /// The same, in the unit of the ledger.
@@ -27,17 +30,19 @@ pub(super) struct Spans {
     pub(super) confirmations: usize,
     pub(super) confirming: u64,
     pub(super) audits: usize,
+    pub(super) sightings: usize,
 }
 
 impl From<Bounds> for Spans {
     fn from(bounds: Bounds) -> Self {
-        let Bounds { within, order, confirmations, confirming, audits } = bounds;
+        let Bounds { within, order, confirmations, confirming, audits, sightings } = bounds;
         Self {
             within: nanos(within),
             order: nanos(order),
             confirmations,
             confirming: nanos(confirming),
             audits: audits.max(1),
+            sightings: sightings.max(1),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Maxima that are asked for often: of the first so many of a sequence, and of any range of it.
+//! Maxima that are asked for often: of the first so many of a sequence, and of any range of it; and whether periods overlap.
 
 /// For each beginning of a sequence of instants, the latest of them and the latest of all others' than its owner's.
 #[derive(Debug)]
@@ -25,15 +25,36 @@ impl Latest {
     pub(super) fn but(&self, count: usize, owner: u64) -> Option<u64> {
         self.0[count].into_iter().flatten().find(|(_, other)| *other != owner).map(|(instant, _)| instant)
     }
+}
 
-    /// The latest of all members that is not this owner's.
-    pub(super) fn of_all_but(&self, owner: u64) -> Option<u64> {
-        self.but(self.0.len() - 1, owner)
+/// Periods in which writes may take effect, each with its owner.
+#[derive(Debug)]
+pub(super) struct Periods {
+    /// In their order.
+    starts: Vec<u64>,
+    /// In the order of the starts.
+    ends: Latest,
+}
+
+/// A period from a start to an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Period {
+    pub(super) from: u64,
+    pub(super) to: u64,
+}
+
+impl Periods {
+    pub(super) fn new(periods: impl IntoIterator<Item = (Period, u64)>) -> Self {
+        let mut periods: Vec<_> = periods.into_iter().collect();
+        periods.sort_unstable_by_key(|(period, _)| period.from);
+        let ends = Latest::new(periods.iter().map(|(period, owner)| Some((period.to, *owner))));
+        Self { starts: periods.iter().map(|(period, _)| period.from).collect(), ends }
     }
 
-    /// The latest of all members.
-    pub(super) fn of_all(&self) -> Option<u64> {
-        self.0.last().and_then(|top| top[0]).map(|(instant, _)| instant)
+    /// Whether any of another owner starts before the end of this period and ends after its start.
+    pub(super) fn overlap_others(&self, owner: u64, period: Period) -> bool {
+        let started = self.starts.partition_point(|start| *start < period.to);
+        self.ends.but(started, owner).is_some_and(|end| end > period.from)
     }
 }
 
@@ -103,10 +124,20 @@ mod tests {
         ) {
             let count = count.min(members.len());
             let others = |count: usize| members[..count].iter().flatten().filter(|m| m.1 != owner).map(|m| m.0).max();
-            let latest = Latest::new(members.iter().copied());
-            prop_assert_eq!(latest.but(count, owner), others(count));
-            prop_assert_eq!(latest.of_all_but(owner), others(members.len()));
-            prop_assert_eq!(latest.of_all(), members.iter().flatten().map(|m| m.0).max());
+            prop_assert_eq!(Latest::new(members.iter().copied()).but(count, owner), others(count));
+        }
+
+        #[test]
+        fn periods_overlap_those_of_others_as_a_search_says(
+            periods in proptest::collection::vec((0..9_u64, 0..9_u64, 0..4_u64), 0..20),
+            owner in 0..5_u64,
+            from in 0..20_u64,
+            length in 0..9_u64,
+        ) {
+            let period = Period { from, to: from + length };
+            let all = periods.iter().map(|(from, length, owner)| (Period { from: *from, to: from + length }, *owner));
+            let expected = all.clone().any(|(other, of)| of != owner && other.from < period.to && other.to > period.from);
+            prop_assert_eq!(Periods::new(all).overlap_others(owner, period), expected);
         }
     }
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::bounds::{Bounds, Spans, nanos};
+use super::ending::{Audited, audited};
 use super::history::{Event, Look, Occasion, Place, Repetition, Write};
+use super::lines::Line;
 use super::order::{Entry, Glance, Order};
 use super::reading::{Reading, seen};
-use super::register::{Audited, audited};
 use super::rows;
 use super::tally::Tally;
 use crate::measure::{Checks, Effort};
@@ -138,15 +139,16 @@ impl Ledger {
         row.untouched = audit.before.and_then(|before| Untouched::between(before, audit));
     }
 
-    /// Whether the readings of a row's audit so far show something missing or changed that had better be read again before
-    /// it is told.
+    /// Whether the readings of a row's audit so far leave something open that had better be read again before it is told.
     #[must_use]
     pub fn is_in_doubt(&self, row: u32, bounds: &Bounds) -> bool {
         let Some(row) = self.rows.get(&row) else { return false };
-        let spans = Spans { audits: 1, ..(*bounds).into() };
-        let is_missing = |log: &Log| audited(&Order::new(&log.writes, &log.looks, &spans), &spans) == Audited::Missing;
-        row.untouched.as_ref().is_some_and(|untouched| !untouched.changed.is_empty())
-            || row.keys.values().any(is_missing)
+        let spans = Spans::from(*bounds);
+        let is_open = |log: &Log| audited(&Order::new(&log.writes, &log.looks, &spans), &spans) == Audited::Open;
+        row.untouched
+            .as_ref()
+            .is_some_and(|untouched| !untouched.changed.is_empty() && untouched.readings < spans.audits)
+            || row.keys.values().any(is_open)
     }
 
     /// The rows with writes in the ledger.
@@ -169,17 +171,35 @@ impl Ledger {
     /// those that are told, which are few.
     #[must_use]
     pub fn judge(&self, bounds: &Bounds, requests: &dyn Fn(&Repetition) -> Vec<String>) -> Checks {
-        let spans = Spans::from(*bounds);
-        let given_up: BTreeMap<_, _> = self.given_up.iter().map(|(value, (_, why))| (*value, *why)).collect();
         let mut tally = Tally::new(self.variants);
-        let mut merges = rows::Merges::default();
-        for (number, row) in &self.rows {
-            let judged = rows::Judged { number: *number, row, spans: &spans, given_up: &given_up, requests };
-            judged.judge(&mut tally, &mut merges);
-        }
+        let merges = self.judge_into(&mut tally, bounds, requests);
         let ledger = u64::try_from(self.writes).unwrap_or(u64::MAX);
         let effort = Effort { ledger, beyond_ledger: self.beyond, ..Effort::default() };
         Checks { variants: tally.into_variants(), merge: merges.merge(), effort }
+    }
+
+    /// All that is found, one line for each, row by row; not the writes that were seen.
+    #[must_use]
+    pub fn findings(&self, bounds: &Bounds) -> Vec<Line> {
+        let mut tally = Tally::listing(self.variants);
+        self.judge_into(&mut tally, bounds, &|_| Vec::new());
+        tally.into_list()
+    }
+
+    fn judge_into(
+        &self,
+        tally: &mut Tally,
+        bounds: &Bounds,
+        requests: &dyn Fn(&Repetition) -> Vec<String>,
+    ) -> rows::Merges {
+        let spans = Spans::from(*bounds);
+        let given_up: BTreeMap<_, _> = self.given_up.iter().map(|(value, (_, why))| (*value, *why)).collect();
+        let mut merges = rows::Merges::default();
+        for (number, row) in &self.rows {
+            let judged = rows::Judged { number: *number, row, spans: &spans, given_up: &given_up, requests };
+            judged.judge(tally, &mut merges);
+        }
+        merges
     }
 
     fn look(&mut self, look: Look) {

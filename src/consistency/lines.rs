@@ -1,6 +1,7 @@
 //! The history as JSON lines, for checkers that others wrote.
 //!
-//! One line is one event, a map with `type`: `write`, `look`, `repetition` or `given_up`. `row` counts data rows from 1,
+//! One line is one event, a map with `type`: `write`, `look`, `repetition` or `given_up`; behind them is what was made of
+//! them, each `finding` in a line. `row` counts data rows from 1,
 //! `key` names the attribute, `value` is the number of the operation, `variant` its variant's index from 0. Instants are
 //! whole microseconds since the start of the run, rounded down: of two events that are in order one may end where the other
 //! starts, and none is put in order that was not.
@@ -10,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::history::{Ack, Event, Look, Occasion, Repetition, Seen, Write};
+use super::tally::Of;
 use crate::measure::Mode;
 
 /// A line of a history.
@@ -77,6 +79,21 @@ pub enum Line {
         /// What differed, or why nobody can tell.
         text: String,
     },
+    /// What was found.
+    Finding {
+        /// The data row, counted from 1.
+        row: u64,
+        /// The attribute.
+        key: String,
+        /// The number of the operation; null where it is that of no operation.
+        value: Option<u64>,
+        /// When its write was sent; of a stale read, when the read was sent.
+        at_us: u64,
+        /// As what: the name of a check or of a mode.
+        found: String,
+        /// What was seen, in words.
+        text: String,
+    },
     /// A check that ended before it could tell.
     GivenUp {
         /// The number of the operation.
@@ -88,19 +105,28 @@ pub enum Line {
     },
 }
 
-/// An event as a line, without its end.
-#[must_use]
-#[expect(clippy::missing_panics_doc, reason = "texts and numbers are JSON")]
-pub fn line(event: &Event) -> String {
-    serde_json::to_string(&Line::from(event)).expect("texts and numbers are JSON")
-}
-
 /// A line read back.
 ///
 /// # Errors
 /// When it is no line of a history; the error says where.
 pub fn parse_line(text: &str) -> Result<Line, serde_json::Error> {
     serde_json::from_str(text)
+}
+
+impl Line {
+    /// What was found of something at an instant, in nanoseconds: as what, and in words.
+    pub(super) fn of_finding(of: Of<'_>, at: u64, (found, text): (&str, String)) -> Self {
+        let Of { row, key, value } = of;
+        let found = found.to_owned();
+        Self::Finding { row: u64::from(row) + 1, key: key.to_owned(), value, at_us: at / 1_000, found, text }
+    }
+
+    /// Its text, without its end.
+    #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "texts and numbers are JSON")]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("texts and numbers are JSON")
+    }
 }
 
 impl From<&Event> for Line {
@@ -187,6 +213,10 @@ mod tests {
 
     use super::*;
     use crate::consistency::{Comparison, Place};
+
+    fn line(event: &Event) -> String {
+        Line::from(event).to_json()
+    }
 
     fn events() -> impl Strategy<Value = Event> {
         let places = (any::<u32>(), "\\PC{0,8}").prop_map(|(row, key)| Place { row, key: key.into() });

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bounds::Spans;
 use super::history::{Ack, Occasion, Seen};
-use super::latest::{Latest, RangeMax};
+use super::latest::{Period, Periods, RangeMax};
 
 /// An attempt to write a value, as the ledger keeps it. Instants are nanoseconds since the start of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +82,15 @@ pub(super) struct Order {
     /// Values that are neither ours nor one constant from before the run: somebody else writes here, too.
     pub(super) is_shared: bool,
     of_value: BTreeMap<u64, usize>,
-    nears: Latest,
+    periods: Periods,
     ends: RangeMax,
+}
+
+impl Deed {
+    /// When it may have had its effect, as long as nothing unusual happens; `None` where it had none.
+    fn period(&self) -> Option<Period> {
+        self.is_possible.then_some(Period { from: self.start, to: self.near })
+    }
 }
 
 impl Order {
@@ -107,10 +114,10 @@ impl Order {
             Seen::Value(value) => find(value).is_none_or(|i| deeds[i].is_leftover),
         };
         let ends = RangeMax::new(looks.iter().map(|view| view.end).collect());
-        let near = |(i, deed): (usize, &Deed)| deed.is_possible.then_some((deed.near, owner(i)));
-        let nears = Latest::new(deeds.iter().enumerate().map(near));
+        let of_deed = |(i, deed): (usize, &Deed)| deed.period().map(|period| (period, owner(i)));
+        let periods = Periods::new(deeds.iter().enumerate().filter_map(of_deed));
         let is_shared = is_shared(&glances, is_foreign);
-        Self { deeds, looks, audits, is_shared, of_value, nears, ends }
+        Self { deeds, looks, audits, is_shared, of_value, periods, ends }
     }
 
     /// The index of the deed that writes this value.
@@ -120,8 +127,7 @@ impl Order {
 
     /// Whether another write, sent before `until`, may have been applied after the deed with this index.
     pub(super) fn is_disturbed(&self, deed: usize, until: u64) -> bool {
-        let sent_before = self.deeds.partition_point(|other| other.start < until);
-        self.nears.but(sent_before, owner(deed)).is_some_and(|near| near > self.deeds[deed].start)
+        self.periods.overlap_others(owner(deed), Period { from: self.deeds[deed].start, to: until })
     }
 
     /// Whether one of the looks of this range shows what may have been applied after the deed, or the deed itself.
@@ -129,9 +135,9 @@ impl Order {
         self.ends.max(looks).is_some_and(|end| end > self.deeds[deed].start)
     }
 
-    /// The latest instant at which any write of the register may have been applied, if there is one.
-    pub(super) fn latest(&self) -> Option<u64> {
-        self.nears.of_all()
+    /// The periods in which writes of the register may have been applied.
+    pub(super) fn periods(&self) -> impl Iterator<Item = Period> {
+        self.deeds.iter().filter_map(Deed::period)
     }
 }
 

@@ -187,9 +187,10 @@ fn faults() -> impl Strategy<Value = Fault> {
 impl Fault {
     fn check(self) -> Check {
         match self {
-            Self::Dropped | Self::DroppedInTheEnd => Check::NeverVisible,
+            Self::Dropped => Check::NeverVisible,
             Self::Reverted | Self::RevertedInTheEnd => Check::Reverted,
-            Self::Replaced(_) => Check::Lost,
+            // What nobody looked for before the end may be missing for any reason.
+            Self::Replaced(_) | Self::DroppedInTheEnd => Check::Lost,
             Self::AppliedAlthough(_) => Check::Phantom,
             Self::StaleRead => Check::StaleRead,
             Self::Touched => Check::UntouchedChanged,
@@ -279,6 +280,20 @@ proptest! {
         let variants = (0..2).filter(|variant| checks.variants[*variant].findings[fault.check().index()].found > 0);
         // The later write is of the same variant as the target; only the last one can be told to have touched the row.
         prop_assert_eq!(variants.collect::<Vec<_>>(), [0]);
+    }
+
+    #[test]
+    fn what_is_missing_where_another_key_was_written_meanwhile_is_lost(
+        (world, delay) in legal(),
+        fault in prop_oneof![Just(Fault::Dropped), Just(Fault::Reverted)],
+        sent in 4100..4400_u64,
+        sampling in samplings(),
+    ) {
+        let mut world = world;
+        plant(&mut world, delay, fault, &[], false);
+        let (took, point, kind) = (20, 50, Kind::Accepted);
+        world.operate(TARGET + 2, &Op { row: ROW, key: 1, sent, took, point, delay: 0, kind, sampling }, delay);
+        prop_assert_eq!(violations(&world.judge()), BTreeMap::from([(Check::Lost, 1)]));
     }
 
     #[test]

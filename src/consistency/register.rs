@@ -7,10 +7,12 @@
 use std::collections::BTreeMap;
 
 use super::bounds::Spans;
+use super::ending::{Audited, Last, last};
 use super::history::{Occasion, REPEATED};
+use super::latest::{Period, Periods};
 use super::order::{Deed, Order, Standing, View};
 use super::stale;
-use super::tally::{Finding, Tally, instant, operation};
+use super::tally::{Finding, Of, Tally, instant, operation};
 use crate::measure::Check;
 
 /// Which register it is, and what else was going on.
@@ -18,44 +20,51 @@ use crate::measure::Check;
 pub(super) struct Setting<'a> {
     pub(super) row: u32,
     pub(super) key: &'a str,
-    /// The latest instant at which another key of the row may have been written.
-    pub(super) others: Option<u64>,
+    pub(super) others: Others<'a>,
     pub(super) spans: &'a Spans,
     /// Why checks of operations ended early.
     pub(super) given_up: &'a BTreeMap<u64, &'static str>,
 }
 
-/// What the audit showed of the last acknowledged write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Audited {
-    /// It is there, or what may have been written after it.
-    Present,
-    /// It is missing.
-    Missing,
-    /// Nobody can tell, or nothing was acknowledged.
-    Unclear,
+/// When the other keys of the row may have been written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Others<'a> {
+    /// Of all keys of the row.
+    pub(super) periods: &'a Periods,
+    /// The owner of those of this key.
+    pub(super) owner: u64,
 }
 
 /// What looks say of one deed.
 #[derive(Debug, Clone, Copy, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and all combinations occur")]
 struct Case {
     is_sampled: bool,
     /// The look that was over first of those that showed it.
     first: Option<View>,
-    /// The latest end of those that showed it, without the audit.
-    seen_until: Option<u64>,
+    /// The look that was over last of those that showed it, without the audit.
+    latest: Option<View>,
     /// The last look for it.
     polled: Option<View>,
     /// The last look that was to find out whether it is still there, and found it.
     rechecked: Option<View>,
     in_audit: bool,
-    /// It is found never visible or reverted.
+    /// It is found missing.
     is_missing: bool,
-    /// It is counted among those that would have been found never visible.
-    was_awaited: bool,
-    /// It is counted among those that would have been found reverted.
-    was_rechecked: bool,
+    counted: Counted,
+}
+
+/// As which kinds of finding a deed would have been found: the set of their indices. Each is counted once.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted(u8);
+
+impl Counted {
+    /// Adds a kind; whether it is new.
+    fn insert(&mut self, check: Check) -> bool {
+        let bit = 1 << check.index();
+        let is_new = self.0 & bit == 0;
+        self.0 |= bit;
+        is_new
+    }
 }
 
 const WRITTEN: &str = "the key was written meanwhile";
@@ -87,7 +96,7 @@ impl<'a> Register<'a> {
                 Err(why) => {
                     let why = self.setting.given_up.get(&deed.value).copied().unwrap_or(why);
                     let what = || format!("{}: {why}", self.name(&deed));
-                    finding(&deed, Check::Indeterminate).count(tally, what);
+                    self.finding(&deed, Check::Indeterminate).count(tally, what);
                 }
             }
         }
@@ -125,7 +134,7 @@ impl<'a> Register<'a> {
             // Failed writes that were not sampled are not looked for: counting those that are met would raise the share.
             if case.is_sampled || !failed {
                 let word = if failed { "failed" } else { "was refused" };
-                finding(deed, Check::Phantom).count(tally, || {
+                self.finding(deed, Check::Phantom).count(tally, || {
                     format!("{}: {word} at {}, seen at {}", self.name(deed), instant(deed.done), instant(hit.done))
                 });
             }
@@ -148,15 +157,15 @@ impl<'a> Register<'a> {
         let late = done.saturating_add(self.setting.spans.within);
         if let Some(hit) = self.cases[i].first {
             let text = || format!("{}: accepted at {}, seen at {}", self.name(&deed), instant(done), instant(hit.done));
-            finding(&deed, Check::Visible).count(tally, text);
+            self.finding(&deed, Check::Visible).count(tally, text);
             if hit.occasion != Occasion::Audit {
                 let miss = self.miss_before(&hit).map_or(done, |miss| miss.max(done));
                 tally.seen_after(deed.variant, hit.done.saturating_sub(done), hit.done.saturating_sub(miss));
             }
             // Others would be inconclusive if they had not been seen: counting them would lower the share.
-            if !self.order.is_disturbed(i, late.saturating_add(self.setting.spans.confirming)) {
-                self.cases[i].was_awaited = true;
-                tally.check(deed.variant, Check::NeverVisible, 1);
+            let until = late.saturating_add(self.setting.spans.confirming);
+            if !self.order.is_disturbed(i, until) {
+                self.count(i, Check::NeverVisible, Period { from: deed.start, to: until }, tally);
             }
             return Ok(());
         }
@@ -164,49 +173,62 @@ impl<'a> Register<'a> {
         let decisive = self.order.looks.partition_point(|look| look.sent < late);
         let last = self.gone(i, from, decisive)?;
         let looks = last + 1 - from;
-        finding(&deed, Check::NeverVisible).count(tally, || {
-            let (name, end) = (self.name(&deed), instant(self.order.looks[last].done));
-            let shown = self.shown(&self.order.looks[last]);
+        tally.check(deed.variant, Check::Visible, 1);
+        let end = self.order.looks[last].done;
+        let check = self.count(i, Check::NeverVisible, Period { from: deed.start, to: end }, tally);
+        self.cases[i].is_missing = true;
+        tally.find(&self.finding(&deed, check), 1, || {
+            let (name, end, shown) = (self.name(&deed), instant(end), self.shown(&self.order.looks[last]));
             format!(
                 "{name}: accepted at {}, not seen in {looks} looks up to {end}, the last of which showed {shown}{}",
                 instant(done),
-                self.hint(&deed)
+                hint(check)
             )
         });
-        tally.check(deed.variant, Check::Visible, 1);
-        (self.cases[i].is_missing, self.cases[i].was_awaited) = (true, true);
         Ok(())
     }
 
     /// Whether a sampled write that was seen stays.
     fn kept(&mut self, i: usize, tally: &mut Tally) {
         let deed = self.order.deeds[i];
-        let Case { seen_until, rechecked, in_audit, .. } = self.cases[i];
-        let Some(seen) = seen_until else { return };
-        if let Some(look) = rechecked
-            && !self.order.is_disturbed(i, look.done)
-        {
-            self.cases[i].was_rechecked = true;
-            tally.check(deed.variant, Check::Reverted, 1);
-            return;
+        let Case { first, latest, rechecked, in_audit, .. } = self.cases[i];
+        let (Some(first), Some(latest)) = (first, latest) else { return };
+        if let Some(look) = rechecked {
+            // Others would be inconclusive if they had been gone.
+            let until = look.done.saturating_add(self.setting.spans.confirming);
+            if !self.order.is_disturbed(i, until) {
+                self.count(i, Check::Reverted, Period { from: first.sent, to: until }, tally);
+                return;
+            }
         }
-        let from = self.order.looks.partition_point(|look| look.sent < seen);
+        let from = self.order.looks.partition_point(|look| look.sent < latest.done);
         if in_audit {
             return;
         }
         if let Ok(last) = self.gone(i, from, from) {
-            finding(&deed, Check::Reverted).count(tally, || {
-                let (name, looks) = (self.name(&deed), &self.order.looks[from..=last]);
-                let (start, end) = (instant(looks[0].sent), instant(looks[looks.len() - 1].done));
-                let shown = self.shown(&looks[looks.len() - 1]);
+            let end = self.order.looks[last].done;
+            let check = self.count(i, Check::Reverted, Period { from: first.sent, to: end }, tally);
+            self.cases[i].is_missing = true;
+            tally.find(&self.finding(&deed, check), 1, || {
+                let (name, start, end) = (self.name(&deed), instant(self.order.looks[from].sent), instant(end));
+                let shown = self.shown(&self.order.looks[last]);
                 format!(
                     "{name}: seen until {}, gone from {start} to {end}, when {shown} was shown{}",
-                    instant(seen),
-                    self.hint(&deed)
+                    instant(latest.done),
+                    hint(check)
                 )
             });
-            (self.cases[i].is_missing, self.cases[i].was_rechecked) = (true, true);
         }
+    }
+
+    /// Counts a write among those that would have been found so; among those that would have been found lost where the
+    /// write of another key may have taken it away in this period. As what it counts.
+    fn count(&mut self, i: usize, check: Check, period: Period, tally: &mut Tally) -> Check {
+        let check = if self.has_others(period) { Check::Lost } else { check };
+        if self.cases[i].counted.insert(check) {
+            tally.check(self.order.deeds[i].variant, check, 1);
+        }
+        check
     }
 
     /// The index of the last look that it takes to say that a write is gone, of those from the one at `decisive` on; those
@@ -231,7 +253,7 @@ impl<'a> Register<'a> {
             match look.older {
                 None => tally.check(deed.variant, Check::StaleRead, 1),
                 Some(older) => {
-                    Finding { at: older.sent, ..finding(deed, Check::StaleRead) }.count(tally, || {
+                    Finding { at: older.sent, ..self.finding(deed, Check::StaleRead) }.count(tally, || {
                         let (name, at) = (self.name(deed), instant(older.sent));
                         format!("{name}: seen before {at} and after it again, but then {}", self.shown(&older))
                     });
@@ -241,39 +263,39 @@ impl<'a> Register<'a> {
     }
 
     /// Whether the last write that was accepted is there in the end.
-    fn audit(&self, tally: &mut Tally) -> Audited {
+    fn audit(&mut self, tally: &mut Tally) -> Audited {
         let Some(Last { i, done, state }) = last(self.order, self.setting.spans) else { return Audited::Unclear };
-        let (deed, case) = (&self.order.deeds[i], &self.cases[i]);
-        if state == Audited::Unclear {
+        if matches!(state, Audited::Unclear | Audited::Open) {
             return state;
         }
-        tally.check(deed.variant, Check::Lost, 1);
-        let others = self.has_others(deed);
-        let was_seen = case.seen_until.is_some();
-        // A write counts once among those that would have been found.
-        let (check, is_counted) = match (others, was_seen) {
-            (true, _) => (Check::Lost, true),
-            (false, true) => (Check::Reverted, case.was_rechecked),
-            (false, false) => (Check::NeverVisible, case.was_awaited),
-        };
-        if !is_counted {
-            tally.check(deed.variant, check, 1);
-        }
-        if state == Audited::Missing && !case.is_missing {
-            tally.find(&finding(deed, check), 1, || {
-                let seen = if was_seen { "seen" } else { "never seen" };
-                let look = self.order.audits.last();
-                let (end, shown) = look.map_or_else(Default::default, |look| (instant(look.done), self.shown(look)));
-                let (name, hint) = (self.name(deed), self.hint(deed));
-                format!("{name}: accepted at {}, {seen}, missing at {end}, when {shown} was shown{hint}", instant(done))
+        let (deed, Case { first, latest, .. }) = (self.order.deeds[i], self.cases[i]);
+        let end = self.order.audits.last().map_or(0, |look| look.done);
+        // Any later look that showed it may have been stale.
+        let from = first.map_or(deed.start, |first| first.sent);
+        // What was never looked for may have been dropped or undone: nobody can tell which.
+        let check = if latest.is_some() { Check::Reverted } else { Check::Lost };
+        let check = self.count(i, check, Period { from, to: end }, tally);
+        if state == Audited::Missing && !self.cases[i].is_missing {
+            tally.find(&self.finding(&deed, check), 1, || {
+                let seen =
+                    latest.map_or("never seen".to_owned(), |latest| format!("seen until {}", instant(latest.done)));
+                let shown = self.order.audits.last().map_or_else(String::new, |look| self.shown(look));
+                let hint = if self.has_others(Period { from, to: end }) { hint(Check::Lost) } else { "" };
+                let (name, done, end) = (self.name(&deed), instant(done), instant(end));
+                format!("{name}: accepted at {done}, {seen}, missing at {end}, when {shown} was shown{hint}")
             });
         }
         state
     }
 
-    /// Whether another key of the row may have been written after this was sent.
-    fn has_others(&self, deed: &Deed) -> bool {
-        self.setting.others.is_some_and(|near| near > deed.start)
+    /// Whether another key of the row may have been written in this period.
+    fn has_others(&self, period: Period) -> bool {
+        self.setting.others.periods.overlap_others(self.setting.others.owner, period)
+    }
+
+    fn finding(&self, deed: &Deed, check: Check) -> Finding<'a> {
+        let of = Of { row: self.setting.row, key: self.setting.key, value: Some(deed.value) };
+        Finding { variant: deed.variant, check, at: deed.start, of }
     }
 
     /// The operation and the register.
@@ -285,53 +307,11 @@ impl<'a> Register<'a> {
     fn shown(&self, look: &View) -> String {
         look.deed.map_or_else(|| "no write of the run".to_owned(), |i| operation(self.order.deeds[i].value))
     }
-
-    /// What else may be the reason, as the end of a sentence.
-    fn hint(&self, deed: &Deed) -> &'static str {
-        if self.has_others(deed) { "; other keys of the row were written since" } else { "" }
-    }
 }
 
-/// The last write that was accepted, and what became of it.
-#[derive(Debug, Clone, Copy)]
-struct Last {
-    i: usize,
-    /// When it was accepted.
-    done: u64,
-    state: Audited,
-}
-
-/// Whether the audit shows something surely older than the last write that was accepted: if so in every look, it is
-/// missing. `None` where none was accepted.
-fn last(order: &Order, spans: &Spans) -> Option<Last> {
-    let accepted = |(i, deed): (usize, &Deed)| match deed.standing {
-        Standing::Accepted { done } => Some((i, done)),
-        _ => None,
-    };
-    let (i, done) = order.deeds.iter().enumerate().rev().find_map(accepted)?;
-    let late = done.saturating_add(spans.within);
-    let looks: Vec<_> = order.audits.iter().filter(|look| look.sent >= late).collect();
-    // A value that was there before it was sent may be that of any write.
-    let is_unclear = order.is_shared || looks.is_empty() || order.deeds.iter().any(|deed| deed.is_leftover);
-    let state = if is_unclear {
-        Audited::Unclear
-    } else if looks.iter().any(|look| look.end >= Some(order.deeds[i].start)) {
-        Audited::Present
-    } else if looks.len() >= spans.audits {
-        Audited::Missing
-    } else {
-        Audited::Unclear
-    };
-    Some(Last { i, done, state })
-}
-
-/// What the audit showed of the last write that was accepted.
-pub(super) fn audited(order: &Order, spans: &Spans) -> Audited {
-    last(order, spans).map_or(Audited::Unclear, |last| last.state)
-}
-
-fn finding(deed: &Deed, check: Check) -> Finding {
-    Finding { variant: deed.variant, check, at: deed.start }
+/// What else there is to say of a finding, as the end of a sentence.
+fn hint(check: Check) -> &'static str {
+    if check == Check::Lost { "; other keys of the row were written meanwhile" } else { "" }
 }
 
 /// What the looks say of each deed.
@@ -344,7 +324,8 @@ fn cases(setting: &Setting<'_>, order: &Order) -> Vec<Case> {
             }
             match look.occasion {
                 Occasion::Audit => case.in_audit = true,
-                _ => case.seen_until = case.seen_until.max(Some(look.done)),
+                _ if case.latest.is_none_or(|latest| latest.done < look.done) => case.latest = Some(*look),
+                _ => {}
             }
         }
         let (Occasion::Poll(value) | Occasion::Recheck(value)) = look.occasion else { continue };

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::bounds::{Spans, nanos};
+use super::ending::Audited;
 use super::history::{Ack, Comparison, Repetition};
-use super::latest::Latest;
+use super::latest::{Latest, Period, Periods};
 use super::ledger::{Log, Row};
 use super::order::{Entry, Order, owner};
-use super::register::{Audited, Register, Setting};
-use super::tally::{Finding, Tally, operation};
+use super::register::{Others, Register, Setting};
+use super::tally::{Finding, Of, Tally, operation};
 use crate::measure::{Check, Merge, Violation};
 
 /// A row that is judged.
@@ -59,14 +60,19 @@ impl Judged<'_> {
     pub(super) fn judge(&self, tally: &mut Tally, merges: &mut Merges) {
         let order = |(key, log): (&Arc<str>, &Log)| (key.clone(), Order::new(&log.writes, &log.looks, self.spans));
         let orders: Vec<_> = self.row.keys.iter().map(order).collect();
-        let of_key = |(i, (_, order)): (usize, &(_, Order))| order.latest().map(|instant| (instant, owner(i)));
-        let latest = Latest::new(orders.iter().enumerate().map(of_key));
+        // However writes are ordered, what one of them took away may be seen for so long.
+        let late = self.spans.within.saturating_sub(self.spans.order);
+        let until_seen = |period: Period| Period { to: period.to.saturating_add(late), ..period };
+        let of_key = |(i, (_, order)): (usize, &(_, Order))| {
+            order.periods().map(|period| (until_seen(period), owner(i))).collect::<Vec<_>>()
+        };
+        let periods = Periods::new(orders.iter().enumerate().flat_map(of_key));
         let (mut keys, mut missing) = (0, 0);
         for (i, (key, order)) in orders.iter().enumerate() {
-            let others = latest.of_all_but(owner(i));
+            let others = Others { periods: &periods, owner: owner(i) };
             let setting = Setting { row: self.number, key, others, spans: self.spans, given_up: self.given_up };
             match Register::new(&setting, order).judge(tally) {
-                Audited::Unclear => {}
+                Audited::Unclear | Audited::Open => {}
                 Audited::Present => keys += 1,
                 Audited::Missing => (keys, missing) = (keys + 1, missing + 1),
             }
@@ -90,7 +96,8 @@ impl Judged<'_> {
         }
         tally.check(variant, Check::UntouchedChanged, untouched.compared);
         if let Some(first) = untouched.changed.first() {
-            let finding = Finding { variant, check: Check::UntouchedChanged, at: last.sent };
+            let of = Of { row: self.number, key: first, value: None };
+            let finding = Finding { variant, check: Check::UntouchedChanged, at: last.sent, of };
             tally.find(&finding, changed, || {
                 let more = if changed > 1 { format!(" and {} more", changed - 1) } else { String::new() };
                 let row = u64::from(self.number) + 1;
@@ -136,7 +143,8 @@ impl Judged<'_> {
         counts.same_response += u64::from(is_same(response));
         counts.same_state += u64::from(is_same(state));
         if ![status, response, state].into_iter().all(is_same) {
-            tally.violate(*variant, *mode, nanos(repetition.from), || {
+            let of = Of { row: place.row, key: &place.key, value: Some(*value) };
+            tally.violate((*variant, *mode), nanos(repetition.from), of, || {
                 let row = u64::from(place.row) + 1;
                 let text = format!("{}, data row {row}, `{}`: {text}", operation(*value), place.key);
                 Violation { text, requests: (self.requests)(repetition) }

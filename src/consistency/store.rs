@@ -75,7 +75,7 @@ pub(super) const fn ms(ms: u64) -> Duration {
 
 pub(super) fn bounds(order: u64) -> Bounds {
     let confirming = ms((MOST + 10) * 4);
-    Bounds { within: ms(WITHIN), order: ms(order), confirmations: CONFIRMATIONS, confirming, audits: 3 }
+    Bounds { within: ms(WITHIN), order: ms(order), confirmations: CONFIRMATIONS, confirming, audits: 3, sightings: 1 }
 }
 
 pub(super) fn key(key: u8) -> String {

@@ -1,21 +1,34 @@
 //! Counts what is found, and puts the first of each kind into words.
 
 use super::history::REPEATED;
+use super::lines::Line;
 use crate::measure::{Check, Mode, Repetitions, VariantChecks, Violation};
 
 /// What was found of which variant.
 #[derive(Debug)]
-pub(super) struct Finding {
+pub(super) struct Finding<'a> {
     pub(super) variant: usize,
     pub(super) check: Check,
     /// When the write was sent: of all findings of a kind the first in time is told.
     pub(super) at: u64,
+    pub(super) of: Of<'a>,
+}
+
+/// What something was found of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Of<'a> {
+    pub(super) row: u32,
+    pub(super) key: &'a str,
+    /// The number of the operation; `None` where it is that of no operation.
+    pub(super) value: Option<u64>,
 }
 
 /// Counts by variant and check.
 #[derive(Debug)]
 pub(super) struct Tally {
     variants: Vec<VariantChecks>,
+    /// All that was found, where it is to be listed.
+    list: Option<Vec<Line>>,
     /// The instants of the samples, by variant and check.
     told: Vec<[u64; Check::ALL.len()]>,
     /// The same of violations, by variant and mode.
@@ -26,7 +39,12 @@ impl Tally {
     pub(super) fn new(variants: usize) -> Self {
         let told = vec![[u64::MAX; Check::ALL.len()]; variants];
         let violated = vec![[u64::MAX; Mode::ALL.len()]; variants];
-        Self { variants: vec![VariantChecks::default(); variants], told, violated }
+        Self { variants: vec![VariantChecks::default(); variants], list: None, told, violated }
+    }
+
+    /// One that lists what is found, too, but for writes that were seen.
+    pub(super) fn listing(variants: usize) -> Self {
+        Self { list: Some(Vec::new()), ..Self::new(variants) }
     }
 
     /// Counts cases in which something would have been found.
@@ -37,15 +55,24 @@ impl Tally {
     }
 
     /// Counts cases in which something was found; that they were checked is counted apart.
-    pub(super) fn find(&mut self, finding: &Finding, cases: u64, text: impl FnOnce() -> String) {
-        let Finding { variant, check, at } = *finding;
+    pub(super) fn find(&mut self, finding: &Finding<'_>, cases: u64, text: impl FnOnce() -> String) {
+        let Finding { variant, check, at, of } = *finding;
         let Some(checks) = self.variants.get_mut(variant) else { return };
         let findings = &mut checks.findings[check.index()];
         findings.found += cases;
         let told = &mut self.told[variant][check.index()];
-        if findings.sample.is_none() || at < *told {
+        let is_first = findings.sample.is_none() || at < *told;
+        let list = self.list.as_mut().filter(|_| check != Check::Visible);
+        if !is_first && list.is_none() {
+            return;
+        }
+        let text = text();
+        if let Some(list) = list {
+            list.push(Line::of_finding(of, at, (check.name(), text.clone())));
+        }
+        if is_first {
             *told = at;
-            findings.sample = Some(text());
+            findings.sample = Some(text);
         }
     }
 
@@ -62,17 +89,35 @@ impl Tally {
         self.variants.get_mut(variant).map(|checks| &mut checks.repetitions[mode.index()])
     }
 
-    /// Counts a violation of one variant in one mode, whose first read was sent `at`.
-    pub(super) fn violate(&mut self, variant: usize, mode: Mode, at: u64, what: impl FnOnce() -> Violation) {
+    /// Counts a repetition of one variant in one mode that violates, whose first read was sent `at`.
+    pub(super) fn violate(
+        &mut self,
+        (variant, mode): (usize, Mode),
+        at: u64,
+        of: Of<'_>,
+        what: impl FnOnce() -> Violation,
+    ) {
         let Some(counts) = self.variants.get_mut(variant).map(|checks| &mut checks.repetitions[mode.index()]) else {
             return;
         };
         counts.violations += 1;
         let told = &mut self.violated[variant][mode.index()];
-        if counts.sample.is_none() || at < *told {
-            *told = at;
-            counts.sample = Some(what());
+        let is_first = counts.sample.is_none() || at < *told;
+        if !is_first && self.list.is_none() {
+            return;
         }
+        let what = what();
+        if let Some(list) = &mut self.list {
+            list.push(Line::of_finding(of, at, (mode.name(), what.text.clone())));
+        }
+        if is_first {
+            *told = at;
+            counts.sample = Some(what);
+        }
+    }
+
+    pub(super) fn into_list(self) -> Vec<Line> {
+        self.list.unwrap_or_default()
     }
 
     pub(super) fn into_variants(self) -> Vec<VariantChecks> {
@@ -80,7 +125,7 @@ impl Tally {
     }
 }
 
-impl Finding {
+impl Finding<'_> {
     /// Counts one case that was checked, and that something was found.
     pub(super) fn count(&self, tally: &mut Tally, text: impl FnOnce() -> String) {
         tally.check(self.variant, self.check, 1);
@@ -103,11 +148,26 @@ pub(super) fn instant(nanos: u64) -> String {
 mod tests {
     use super::*;
 
+    const OF: Of<'_> = Of { row: 0, key: "ref", value: Some(1) };
+
+    #[test]
+    fn a_list_has_all_that_is_found_but_writes_that_were_seen() {
+        let mut tally = Tally::listing(1);
+        for (check, at) in [(Check::Lost, 5), (Check::Visible, 4), (Check::Lost, 7)] {
+            tally.find(&Finding { variant: 0, check, at, of: OF }, 1, || instant(at * 1_000_000_000));
+        }
+        tally.violate((0, Mode::Replay), 1, OF, || Violation { text: "differs".into(), requests: vec![] });
+        let line = |found: &str, at, text: &str| Line::of_finding(OF, at, (found, text.to_owned()));
+        let lost = |at: u64| line("lost", at, &instant(at * 1_000_000_000));
+        let expected = [lost(5), lost(7), line("replay", 1, "differs")];
+        assert_eq!(tally.into_list(), expected);
+    }
+
     #[test]
     fn the_first_in_time_is_told_whatever_the_order_of_finding() {
         let mut tally = Tally::new(1);
         for at in [5, 3, 4] {
-            tally.find(&Finding { variant: 0, check: Check::Lost, at }, 1, || instant(at * 1_500_000_000));
+            tally.find(&Finding { variant: 0, check: Check::Lost, at, of: OF }, 1, || instant(at * 1_500_000_000));
         }
         tally.check(0, Check::Lost, 7);
         let variants = tally.into_variants();
@@ -118,7 +178,7 @@ mod tests {
     #[test]
     fn findings_of_a_variant_that_the_run_does_not_have_are_dropped() {
         let mut tally = Tally::new(0);
-        tally.find(&Finding { variant: 0, check: Check::Lost, at: 0 }, 1, String::new);
+        tally.find(&Finding { variant: 0, check: Check::Lost, at: 0, of: OF }, 1, String::new);
         assert!(tally.into_variants().is_empty());
     }
 

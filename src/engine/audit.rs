@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use url::Url;
 
 use super::Ended;
 use super::checks::Records;
+use super::together::all;
 use super::tokens::TokenKeeper;
 use super::viewer::{Viewer, Whereabouts};
 use crate::consistency::{Audit, Event, Reading, keys_of};
@@ -17,9 +18,19 @@ use crate::judge;
 use crate::scenario::{Checks, Operation, Scenario};
 use crate::units::Duration;
 
+/// No resource is read more often after the run.
+const MOST_READINGS: usize = 6;
+
+/// So many read at once at most, where the scenario has a limit, which they keep together; each has so many resources at
+/// least.
+const MOST_AT_ONCE: u64 = 8;
+const LEAST_RESOURCES: u64 = 100;
+
 /// Reads all resources before a run and after it.
 pub struct Auditor {
-    viewer: Viewer,
+    scenario: Arc<Scenario>,
+    /// At least one.
+    viewers: Vec<Viewer>,
     /// By data row, counted from 0; what could not be read is not there, and nothing is said of what was to stay.
     before: BTreeMap<u32, Reading>,
 }
@@ -33,43 +44,44 @@ impl Auditor {
         if !scenario.checks.as_ref().is_some_and(|checks| checks.lost_updates) {
             return Ok(None);
         }
-        let left = scenario.care.budget.map(|_| scenario.audited().saturating_mul(2));
-        let viewer = Viewer::new(scenario.clone(), base, tokens, left)?;
-        Ok(viewer.map(|viewer| Self { viewer, before: BTreeMap::new() }))
+        let resources = scenario.audited();
+        let most = if scenario.limit.is_some() { MOST_AT_ONCE } else { 1 };
+        let count = (resources / LEAST_RESOURCES).clamp(1, most);
+        let mut left = scenario.care.budget.map(|_| resources.saturating_mul(2));
+        let mut viewers = Vec::new();
+        for i in 0..count {
+            let share = left.map(|left| left / (count - i));
+            left = left.zip(share).map(|(left, share)| left - share);
+            let Some(mut viewer) = Viewer::new(scenario.clone(), base, tokens, share)? else { return Ok(None) };
+            viewer.errand.share_pace(u32::try_from(count).unwrap_or(1));
+            viewers.push(viewer);
+        }
+        Ok(Some(Self { scenario: scenario.clone(), viewers, before: BTreeMap::new() }))
     }
 
     /// Reads all resources as they are before the run.
     pub async fn before(&mut self) {
-        let mut before = BTreeMap::new();
-        self.read(None, &mut |row, attributes| {
-            // Whenever that was, it was before every write.
-            let (sent, done) = (Duration::ZERO, Duration::ZERO);
-            before.insert(row, Reading { sent, done, attributes });
-        })
-        .await;
-        self.before = before;
+        // Whenever that was, it was before every write.
+        self.before = self.read(None, &|| Duration::ZERO).await.collect();
     }
 
-    /// Reads all resources that the run has written, those in which something is missing more than once, and judges the checks
-    /// anew. Waits before until whatever was acknowledged is to be seen.
+    /// Reads all resources that the run has written, some of them more than once, and judges the checks anew. Waits before
+    /// until whatever was acknowledged is to be seen.
     pub async fn after(&mut self, ended: &mut Ended) {
         let Some(mut records) = ended.records.take() else { return };
-        let scenario = self.viewer.scenario.clone();
-        let since = Instant::now();
-        let run = Duration::from_secs_f64(ended.totals.elapsed_s).max(records.longest());
+        let scenario = self.scenario.clone();
         sleep(records.bounds.within).await;
+        records.expect_stale_reads(ended.totals.checks.as_ref());
         let named = named(&scenario, &records);
         let mut wanted: BTreeSet<u32> = records.ledger.rows().collect();
         let mut after: BTreeMap<u32, Vec<Reading>> = BTreeMap::new();
-        for _ in 0..records.bounds.audits {
+        for _ in 0..MOST_READINGS {
             if wanted.is_empty() {
                 break;
             }
-            self.read(Some(&wanted), &mut |row, attributes| {
-                let now = run + since.elapsed();
-                after.entry(row).or_default().push(Reading { sent: now, done: now, attributes });
-            })
-            .await;
+            for (row, reading) in self.read(Some(&wanted), &|| records.now()).await {
+                after.entry(row).or_default().push(reading);
+            }
             let parse = |value: &str| scenario.checks.as_ref()?.number_in(&scenario, value);
             for row in &wanted {
                 let Some(after) = after.get(row) else { continue };
@@ -78,27 +90,53 @@ impl Auditor {
             }
             wanted.retain(|row| after.contains_key(row) && records.ledger.is_in_doubt(*row, &records.bounds));
         }
-        records.effort.reads += self.viewer.errand.made();
+        records.effort.reads += self.viewers.iter().map(|viewer| viewer.errand.made()).sum::<u64>();
         ended.totals.checks = Some(records.judge(&scenario));
         ended.evidence.thresholds = judge::evaluate(&scenario.thresholds, &ended.totals);
         ended.records = Some(records);
     }
 
-    /// Reads the resources, or those of them that are wanted, and hands each to `keep`, with its row counted from 0.
-    async fn read(&mut self, wanted: Option<&BTreeSet<u32>>, keep: &mut dyn FnMut(u32, Value)) {
-        let row_of = |row: u64| u32::try_from(row - 1).unwrap_or(u32::MAX);
-        let Ok(mut places) = self.viewer.places() else { return };
-        places.retain(|(row, _)| wanted.is_none_or(|wanted| wanted.contains(&row_of(*row))));
-        let path = |place: &(u64, Whereabouts)| place.1.path.clone();
-        for shown_together in places.chunk_by(|one, other| path(one) == path(other)) {
-            let Ok(answer) = self.viewer.look(shown_together[0].0).await else { continue };
-            for (row, place) in shown_together {
-                if let Ok(attributes) = place.attributes_in(&answer) {
-                    keep(row_of(*row), attributes);
-                }
+    /// Reads the resources, or those of them that are wanted, by a clock: each with its row, counted from 0.
+    async fn read(
+        &mut self,
+        wanted: Option<&BTreeSet<u32>>,
+        now: &impl Fn() -> Duration,
+    ) -> impl Iterator<Item = (u32, Reading)> {
+        let mut places = self.viewers[0].places().unwrap_or_default();
+        places.retain(|(row, _)| wanted.is_none_or(|wanted| wanted.contains(&index_of(*row))));
+        let mut parts = vec![Vec::new(); self.viewers.len()];
+        let shown_together = places.chunk_by(|(_, one), (_, other)| one.path == other.path);
+        for (i, places) in shown_together.enumerate() {
+            parts[i % self.viewers.len()].push(places);
+        }
+        let reading = self.viewers.iter_mut().zip(parts).map(|(viewer, part)| read_part(viewer, part, now));
+        all(reading).await.into_iter().flatten()
+    }
+}
+
+/// The index of a data row that is counted from 1.
+fn index_of(row: u64) -> u32 {
+    u32::try_from(row - 1).unwrap_or(u32::MAX)
+}
+
+/// Reads resources one after the other: each with the data rows that it shows.
+async fn read_part(
+    viewer: &mut Viewer,
+    part: Vec<&[(u64, Whereabouts)]>,
+    now: &impl Fn() -> Duration,
+) -> Vec<(u32, Reading)> {
+    let mut readings = Vec::new();
+    for places in part {
+        let sent = now();
+        let Ok(answer) = viewer.look(places[0].0).await else { continue };
+        let done = now();
+        for (row, place) in places {
+            if let Ok(attributes) = place.attributes_in(&answer) {
+                readings.push((index_of(*row), Reading { sent, done, attributes }));
             }
         }
     }
+    readings
 }
 
 /// By row, the keys that any body of the run names, whichever request wrote it.

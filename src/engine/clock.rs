@@ -86,6 +86,11 @@ impl RunClock {
         Self { start, alarms: Rc::default() }
     }
 
+    /// When it showed zero.
+    pub(super) fn start(&self) -> Instant {
+        self.start
+    }
+
     /// Wakes sleepers in time, for ever. One task per clock runs this; dropping it stops all wake-ups.
     ///
     /// # Errors

@@ -79,6 +79,11 @@ impl Errand {
         })
     }
 
+    /// From now on it is one of so many, which keep the pace together.
+    pub(super) fn share_pace(&mut self, errands: u32) {
+        self.period *= errands;
+    }
+
     /// Whether the target serves nobody, so that no more requests are made.
     pub(super) fn is_turned_away(&self) -> bool {
         self.turned_away.is_some()

@@ -12,7 +12,7 @@ use super::chance::Chance;
 use super::conversations::{Conversations, Freshness};
 use super::id::Id;
 use super::limits::Limits;
-use super::log::{Decision, End, Entry, Log, Method};
+use super::log::{Decision, End, Entry, Log, Method, shortened};
 use super::note::Note;
 use super::quotas::{Caller, Passage, Quotas};
 use super::refusal::{Refusal, to_json};
@@ -126,6 +126,7 @@ impl Api {
             conversation: call.route.conversation().and_then(Id::parse),
             participant: call.route.whom().and_then(|whom| Id::parse(whom.participant)),
             address: call.address,
+            request_id: call.request_id.map(shortened),
             token: None,
             client: None,
             quota: Decision::NotAsked,

@@ -37,6 +37,8 @@ pub(super) struct Entry {
     pub(super) conversation: Option<Id>,
     pub(super) participant: Option<Id>,
     pub(super) address: IpAddr,
+    /// What its client calls it: the header `X-Request-Id`, [shortened].
+    pub(super) request_id: Option<Box<str>>,
     /// Its token, where it was valid; of a login, the one that it gave out.
     pub(super) token: Option<TokenName>,
     /// The client of its token.
@@ -98,6 +100,7 @@ struct Line<'a> {
     conversation: Option<Id>,
     participant: Option<Id>,
     address: IpAddr,
+    request_id: Option<&'a str>,
     token: Option<Text<TokenName>>,
     client: Option<Text<ClientName>>,
     quota: Option<&'static str>,
@@ -119,6 +122,11 @@ impl<T: std::fmt::Display> Serialize for Text<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
     }
+}
+
+/// As much of a client's name of a request as is kept: its first 64 characters.
+pub(super) fn shortened(request_id: &str) -> Box<str> {
+    request_id.chars().take(64).collect()
 }
 
 impl Method {
@@ -190,6 +198,7 @@ impl Entry {
             conversation: self.conversation,
             participant: self.participant,
             address: self.address,
+            request_id: self.request_id.as_deref(),
             token: self.token.map(Text),
             client: self.client.map(ClientName).map(Text),
             quota: decision,

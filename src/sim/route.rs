@@ -10,6 +10,9 @@ use super::form::Form;
 use super::truth::Kind;
 use crate::scenario::Dialect;
 
+/// The header in which a client says what it calls a request.
+const REQUEST_ID: &str = "x-request-id";
+
 /// A request without its body.
 #[derive(Debug)]
 pub(super) struct Call<'a> {
@@ -18,6 +21,8 @@ pub(super) struct Call<'a> {
     pub(super) route: Route<'a>,
     pub(super) authorization: Option<&'a [u8]>,
     pub(super) content_type: Option<&'a [u8]>,
+    /// What its client calls it.
+    pub(super) request_id: Option<&'a str>,
     /// Where it comes from.
     pub(super) address: IpAddr,
 }
@@ -105,6 +110,7 @@ impl<'a> Call<'a> {
             route,
             authorization: header(AUTHORIZATION),
             content_type: header(CONTENT_TYPE),
+            request_id: head.headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()),
             address,
         }
     }

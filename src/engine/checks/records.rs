@@ -1,12 +1,15 @@
 //! What the checks of all workers recorded, in one place.
 
+use std::time::Instant;
+
 use super::repetition::requests;
-use crate::consistency::{Bounds, Event, Ledger, line};
-use crate::measure::{Checks, Effort};
+use crate::consistency::{Bounds, Event, Ledger, Line};
+use crate::measure::{Check, Checks, Effort};
 use crate::scenario::{self, Scenario, Visibility};
 use crate::units::Duration;
 
-/// So many readings after the run must agree before something is said to be missing: one of them may be stale.
+/// So many readings after the run must agree, one after the other, before something is said to be missing: one of them may
+/// be stale.
 const AUDITS: usize = 3;
 
 /// What the checks of a worker recorded since it last told. A second's work bounds it.
@@ -32,16 +35,16 @@ pub struct Records {
     pub(in crate::engine) ledger: Ledger,
     pub(in crate::engine) bounds: Bounds,
     pub(in crate::engine) effort: Effort,
-    /// The end of the last write or look.
-    latest: Duration,
+    /// When the clock of the run showed zero.
+    start: Instant,
 }
 
 impl Records {
-    /// Of a run without events yet; `None` where its scenario has no checks.
-    pub(in crate::engine) fn new(scenario: &Scenario) -> Option<Self> {
+    /// Of a run without events yet, whose clock showed zero at `start`; `None` where its scenario has no checks.
+    pub(in crate::engine) fn new(scenario: &Scenario, start: Instant) -> Option<Self> {
         let checks = scenario.checks.as_ref()?;
         let ledger = Ledger::new(checks.ledger, scenario.variants.len());
-        Some(Self { ledger, bounds: bounds(scenario), effort: Effort::default(), latest: Duration::ZERO })
+        Some(Self { ledger, bounds: bounds(scenario), effort: Effort::default(), start })
     }
 
     /// Adds what a worker recorded.
@@ -50,19 +53,27 @@ impl Records {
         self.effort.writes += noted.effort.writes;
         self.effort.not_sampled += noted.effort.not_sampled;
         for event in noted.events {
-            self.latest = self.latest.max(end_of(&event));
             self.ledger.add(event);
         }
     }
 
-    /// Since the start of the run, when the last write or look ended.
-    pub(in crate::engine) fn longest(&self) -> Duration {
-        self.latest
+    /// Where looks have shown something older than looks before them, one reading after the run that shows a write does not
+    /// say that it is there.
+    pub(in crate::engine) fn expect_stale_reads(&mut self, checks: Option<&Checks>) {
+        let variants = checks.into_iter().flat_map(|checks| &checks.variants);
+        let are_stale = variants.map(|variant| variant.findings[Check::StaleRead.index()].found).sum::<u64>() > 0;
+        self.bounds.sightings = if are_stale { 2 } else { 1 };
     }
 
-    /// The history as JSON lines, for checkers that others wrote.
+    /// The time on the clock of the run, which goes on when the run has ended.
+    pub(in crate::engine) fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// The history as JSON lines, for checkers that others wrote, and behind it all that was found.
     pub fn lines(&self) -> impl Iterator<Item = String> {
-        self.ledger.history().map(|event| line(&event))
+        let events = self.ledger.history().map(|event| Line::from(&event));
+        events.chain(self.ledger.findings(&self.bounds)).map(|line| line.to_json())
     }
 
     /// What came of the checks, once all is recorded.
@@ -71,15 +82,6 @@ impl Records {
         let mut checks = self.ledger.judge(&self.bounds, &|repetition| requests(scenario, repetition));
         checks.effort = Effort { reads, writes, not_sampled, ..checks.effort };
         checks
-    }
-}
-
-fn end_of(event: &Event) -> Duration {
-    match event {
-        Event::Write(write) => write.done,
-        Event::Look(look) => look.done,
-        Event::Repetition(repetition) => repetition.to,
-        Event::GivenUp { .. } => Duration::ZERO,
     }
 }
 
@@ -93,5 +95,6 @@ fn bounds(scenario: &Scenario) -> Bounds {
         confirmations: Visibility::CONFIRMING as usize,
         confirming: visibility.most.saturating_mul(Visibility::CONFIRMING),
         audits: AUDITS,
+        sightings: 1,
     }
 }

@@ -1,8 +1,5 @@
 //! Whether once and twice are the same: an operation beside the load is sent, repeated, and read before, between and after.
 
-use std::future::poll_fn;
-use std::task::Poll;
-
 use serde_json::Value;
 
 use super::Case;
@@ -10,6 +7,7 @@ use super::asking::{Desk, Halt, Sight};
 use super::ending::Unless;
 use super::visibility::{Schedule, Verdict};
 use crate::consistency::{Comparison, Event, Occasion, Repeat, Repetition, Told, compare, keys_of};
+use crate::engine::together::all;
 use crate::http::{Asked, HUNG_UP, Purpose, Transport};
 use crate::measure::{Answer, Mode, Outcome};
 use crate::scenario::{Checks, Idempotency, Operation, Rendered, Scenario, Visibility, curl_of};
@@ -284,19 +282,4 @@ fn other(operation: &Operation) -> Operation {
 fn with_key<'a>(mut rendered: Rendered<'a>, key: Option<&str>) -> Rendered<'a> {
     rendered.headers.extend(key.map(|key| (KEY_HEADER, key.to_owned().into())));
     rendered
-}
-
-/// Waits for all of them together; their results are in their order.
-async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut running: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
-    poll_fn(|context| {
-        for (future, result) in running.iter_mut().filter(|(_, result)| result.is_none()) {
-            if let Poll::Ready(ready) = future.as_mut().poll(context) {
-                *result = Some(ready);
-            }
-        }
-        if running.iter().all(|(_, result)| result.is_some()) { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    running.into_iter().filter_map(|(_, result)| result).collect()
 }

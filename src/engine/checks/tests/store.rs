@@ -277,7 +277,8 @@ async fn run_on_a_worker(trial: &Trial<'_>, scenario: Arc<Scenario>, script: Rc<
         () = stopping => {}
     }
     let ended = clock.now();
-    let (mut collector, mut records) = (Collector::new(1, 1, main, length), Records::new(&scenario));
+    let (mut collector, mut records) =
+        (Collector::new(1, 1, main, length), Records::new(&scenario, std::time::Instant::now()));
     let mut events = Vec::new();
     while let Some(mut part) = received.recv().await {
         let noted = std::mem::take(&mut part.noted);

@@ -1,8 +1,10 @@
 //! Each fault does what its documentation says, and the truth tells of it.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::scenario::{Draw, Faults, LogNormal, SilentDrop, Simulator, Stall, Timed};
+use crate::sim::body::Body;
 use crate::sim::chance::Chance;
 use crate::sim::desk::{Desk, ZERO, ms, window};
 use crate::units::Share;
@@ -48,11 +50,23 @@ fn without_faults_the_truth_names_none_and_the_instants_of_a_write() {
     let expected = json!({
         "number": 0, "correlation_id": correlation_id, "arrived_us": 7_000, "judged_us": 7_000, "method": "PATCH", "operation": "attributes",
         "conversation": desk.known[0].conversation_id, "participant": desk.known[0].participant_id,
-        "address": "127.0.0.1", "token": "static", "client": "simulator", "quota": "admitted", "refused_by": null,
+        "address": "127.0.0.1", "request_id": null, "token": "static", "client": "simulator", "quota": "admitted", "refused_by": null,
         "delay_us": 0, "faults": [], "end": "answered", "status": 202, "code": "", "answered_us": 7_000, "applied_us": 7_000,
         "reverted_us": null,
     });
     assert_eq!(Value::Object(line), expected);
+}
+
+#[test]
+fn the_truth_names_a_request_as_its_client_does_as_far_as_64_characters() {
+    let long = "x".repeat(70);
+    for (sent, kept) in [("7-12", "7-12"), (&long, &long[..64])] {
+        let mut desk = desk(&Faults::default());
+        let (path, authorization) = (desk.read_path(), desk.authorization.clone());
+        let headers = [("authorization", authorization.as_str()), ("x-request-id", sent)];
+        desk.send_with(("GET", &path), &headers, &Body::Whole(Bytes::new()), ZERO);
+        assert_eq!(last(&desk, &["request_id"]), json!([kept]));
+    }
 }
 
 #[test]
