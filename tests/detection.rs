@@ -246,7 +246,7 @@ fn would_show_stale(world: &World) -> f64 {
             let Some(value) = look.seen else { continue };
             if looks.iter().any(|other| other.seen == look.seen && other.done <= look.sent) {
                 all += 1;
-                would +=
+                older +=
                     u32::from(resource.before_last_change(world.there(look.sent)).get(key.as_str()) != Some(&value));
             }
         }
