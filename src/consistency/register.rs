@@ -165,7 +165,7 @@ impl<'a> Register<'a> {
             // Others would be inconclusive if they had not been seen: counting them would lower the share.
             let until = late.saturating_add(self.setting.spans.confirming);
             if !self.order.is_disturbed(i, until) {
-                self.count(i, Check::NeverVisible, Period { from: deed.start, to: until }, tally);
+                self.count(i, Check::NeverVisible, until, tally);
             }
             return Ok(());
         }
@@ -175,7 +175,7 @@ impl<'a> Register<'a> {
         let looks = last + 1 - from;
         tally.check(deed.variant, Check::Visible, 1);
         let end = self.order.looks[last].done;
-        let check = self.count(i, Check::NeverVisible, Period { from: deed.start, to: end }, tally);
+        let check = self.count(i, Check::NeverVisible, end, tally);
         self.cases[i].is_missing = true;
         tally.find(&self.finding(&deed, check), 1, || {
             let (name, end, shown) = (self.name(&deed), instant(end), self.shown(&self.order.looks[last]));
@@ -191,13 +191,13 @@ impl<'a> Register<'a> {
     /// Whether a sampled write that was seen stays.
     fn kept(&mut self, i: usize, tally: &mut Tally) {
         let deed = self.order.deeds[i];
-        let Case { first, latest, rechecked, in_audit, .. } = self.cases[i];
-        let (Some(first), Some(latest)) = (first, latest) else { return };
+        let Case { latest, rechecked, in_audit, .. } = self.cases[i];
+        let Some(latest) = latest else { return };
         if let Some(look) = rechecked {
             // Others would be inconclusive if they had been gone.
             let until = look.done.saturating_add(self.setting.spans.confirming);
             if !self.order.is_disturbed(i, until) {
-                self.count(i, Check::Reverted, Period { from: first.sent, to: until }, tally);
+                self.count(i, Check::Reverted, until, tally);
                 return;
             }
         }
@@ -207,7 +207,7 @@ impl<'a> Register<'a> {
         }
         if let Ok(last) = self.gone(i, from, from) {
             let end = self.order.looks[last].done;
-            let check = self.count(i, Check::Reverted, Period { from: first.sent, to: end }, tally);
+            let check = self.count(i, Check::Reverted, end, tally);
             self.cases[i].is_missing = true;
             tally.find(&self.finding(&deed, check), 1, || {
                 let (name, start, end) = (self.name(&deed), instant(self.order.looks[from].sent), instant(end));
@@ -221,12 +221,13 @@ impl<'a> Register<'a> {
         }
     }
 
-    /// Counts a write among those that would have been found so; among those that would have been found lost where the
-    /// write of another key may have taken it away in this period. As what it counts.
-    fn count(&mut self, i: usize, check: Check, period: Period, tally: &mut Tally) -> Check {
-        let check = if self.has_others(period) { Check::Lost } else { check };
+    /// Counts a write among those that would have been found so by a time; among those that would have been found lost where
+    /// the write of another key may have taken it away until then. As what it counts.
+    fn count(&mut self, i: usize, check: Check, until: u64, tally: &mut Tally) -> Check {
+        let deed = self.order.deeds[i];
+        let check = if self.has_others(&deed, until) { Check::Lost } else { check };
         if self.cases[i].counted.insert(check) {
-            tally.check(self.order.deeds[i].variant, check, 1);
+            tally.check(deed.variant, check, 1);
         }
         check
     }
@@ -268,19 +269,17 @@ impl<'a> Register<'a> {
         if matches!(state, Audited::Unclear | Audited::Open) {
             return state;
         }
-        let (deed, Case { first, latest, .. }) = (self.order.deeds[i], self.cases[i]);
+        let (deed, latest) = (self.order.deeds[i], self.cases[i].latest);
         let end = self.order.audits.last().map_or(0, |look| look.done);
-        // Any later look that showed it may have been stale.
-        let from = first.map_or(deed.start, |first| first.sent);
         // What was never looked for may have been dropped or undone: nobody can tell which.
         let check = if latest.is_some() { Check::Reverted } else { Check::Lost };
-        let check = self.count(i, check, Period { from, to: end }, tally);
+        let check = self.count(i, check, end, tally);
         if state == Audited::Missing && !self.cases[i].is_missing {
             tally.find(&self.finding(&deed, check), 1, || {
                 let seen =
                     latest.map_or("never seen".to_owned(), |latest| format!("seen until {}", instant(latest.done)));
                 let shown = self.order.audits.last().map_or_else(String::new, |look| self.shown(look));
-                let hint = if self.has_others(Period { from, to: end }) { hint(Check::Lost) } else { "" };
+                let hint = if self.has_others(&deed, end) { hint(Check::Lost) } else { "" };
                 let (name, done, end) = (self.name(&deed), instant(done), instant(end));
                 format!("{name}: accepted at {done}, {seen}, missing at {end}, when {shown} was shown{hint}")
             });
@@ -288,9 +287,11 @@ impl<'a> Register<'a> {
         state
     }
 
-    /// Whether another key of the row may have been written in this period.
-    fn has_others(&self, period: Period) -> bool {
-        self.setting.others.periods.overlap_others(self.setting.others.owner, period)
+    /// Whether another key of the row may have been written between the sending of a write and a later time. That the write
+    /// was seen meanwhile does not make the time shorter: the look that showed it may have been stale.
+    fn has_others(&self, deed: &Deed, until: u64) -> bool {
+        let Others { periods, owner } = self.setting.others;
+        periods.overlap_others(owner, Period { from: deed.start, to: until })
     }
 
     fn finding(&self, deed: &Deed, check: Check) -> Finding<'a> {

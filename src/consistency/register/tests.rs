@@ -319,7 +319,7 @@ fn a_write_that_stays_counts_among_those_that_could_have_been_found_as_if_it_wer
         [Check::NeverVisible, Check::Reverted, Check::Lost].map(|check| history.counts(check).0)
     };
     assert_eq!(with([500, 505]), [0, 0, 1], "whatever took it away");
-    assert_eq!(with([2200, 2205]), [1, 0, 1], "it would have been seen before");
+    assert_eq!(with([2200, 2205]), [1, 0, 1], "it was seen before");
     assert_eq!(with([9000, 9005]), [1, 1, 0]);
 }
 
