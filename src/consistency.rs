@@ -10,6 +10,7 @@ mod history;
 mod latest;
 mod ledger;
 mod lines;
+mod merging;
 mod order;
 mod reading;
 mod register;

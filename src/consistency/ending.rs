@@ -1,7 +1,7 @@
 //! What the audit at the end says of the last write to a register that was accepted.
 
 use super::bounds::Spans;
-use super::order::{Deed, Order, Standing, View};
+use super::order::{Order, View};
 
 /// What the audit showed of the last acknowledged write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +29,7 @@ pub(super) struct Last {
 /// What the looks of the audit say in the end: something surely older than the last write that was accepted, often enough
 /// and to the end, means that it is missing. `None` where none was accepted.
 pub(super) fn last(order: &Order, spans: &Spans) -> Option<Last> {
-    let accepted = |(i, deed): (usize, &Deed)| match deed.standing {
-        Standing::Accepted { done } => Some((i, done)),
-        _ => None,
-    };
-    let (i, done) = order.deeds.iter().enumerate().rev().find_map(accepted)?;
+    let (i, done) = order.last_accepted()?;
     let late = done.saturating_add(spans.within);
     let looks: Vec<_> = order.audits.iter().filter(|look| look.sent >= late).collect();
     let is_there = |look: &View| look.end >= Some(order.deeds[i].start);

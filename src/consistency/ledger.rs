@@ -10,6 +10,7 @@ use super::bounds::{Bounds, Spans, nanos};
 use super::ending::{Audited, audited};
 use super::history::{Event, Look, Occasion, Place, Repetition, Write};
 use super::lines::Line;
+use super::merging::Merges;
 use super::order::{Entry, Glance, Order};
 use super::reading::{Reading, seen};
 use super::rows;
@@ -56,12 +57,16 @@ pub(super) struct Log {
 }
 
 /// Attributes that no request of the run names.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Untouched {
     /// So many there were before the run.
     pub(super) compared: u64,
     /// Those that differed in every reading of the audit.
     pub(super) changed: BTreeSet<String>,
+    /// So many of them had a value before the run.
+    pub(super) there: u64,
+    /// So many of those had none in any reading of the audit.
+    pub(super) absent: u64,
     /// The readings of the audit.
     pub(super) readings: usize,
 }
@@ -186,15 +191,10 @@ impl Ledger {
         tally.into_list()
     }
 
-    fn judge_into(
-        &self,
-        tally: &mut Tally,
-        bounds: &Bounds,
-        requests: &dyn Fn(&Repetition) -> Vec<String>,
-    ) -> rows::Merges {
+    fn judge_into(&self, tally: &mut Tally, bounds: &Bounds, requests: &dyn Fn(&Repetition) -> Vec<String>) -> Merges {
         let spans = Spans::from(*bounds);
         let given_up: BTreeMap<_, _> = self.given_up.iter().map(|(value, (_, why))| (*value, *why)).collect();
-        let mut merges = rows::Merges::default();
+        let mut merges = Merges::default();
         for (number, row) in &self.rows {
             let judged = rows::Judged { number: *number, row, spans: &spans, given_up: &given_up, requests };
             judged.judge(tally, &mut merges);
@@ -242,12 +242,15 @@ impl Untouched {
         let before = before.attributes.as_object()?;
         let after: Option<Vec<_>> = audit.after.iter().map(|reading| reading.attributes.as_object()).collect();
         let after = after.filter(|after| !after.is_empty())?;
-        let mut untouched = Self { compared: 0, changed: BTreeSet::new(), readings: after.len() };
+        let mut untouched = Self { readings: after.len(), ..Self::default() };
         for (key, value) in before.iter().filter(|(key, _)| !audit.named.contains(*key)) {
             untouched.compared += 1;
-            if after.iter().all(|after| after.get(key).unwrap_or(&Value::Null) != value) {
+            let shown = || after.iter().map(|after| after.get(key).unwrap_or(&Value::Null));
+            if shown().all(|shown| shown != value) {
                 untouched.changed.insert(key.clone());
             }
+            untouched.there += u64::from(!value.is_null());
+            untouched.absent += u64::from(!value.is_null() && shown().all(Value::is_null));
         }
         Some(untouched)
     }

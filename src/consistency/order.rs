@@ -66,6 +66,8 @@ pub(super) struct View {
     pub(super) occasion: Occasion,
     /// Index of the deed; `None` for nothing, and for what was there before the run.
     pub(super) deed: Option<usize>,
+    /// It shows a value, whosever.
+    pub(super) is_there: bool,
     /// What it shows was not applied later than this: `None` is before all deeds, and less than any of their instants.
     pub(super) end: Option<u64>,
 }
@@ -103,8 +105,8 @@ impl Order {
         let find = |value| of_value.get(&value).copied().filter(|i| deeds[*i].standing != Standing::NotSent);
         let view = |glance: &Glance| {
             let deed = if let Seen::Value(value) = glance.seen { find(value) } else { None };
-            let Glance { sent, done, occasion, .. } = *glance;
-            View { sent, done, occasion, deed, end: deed.map(|i| deeds[i].end) }
+            let Glance { sent, done, occasion, seen } = *glance;
+            View { sent, done, occasion, deed, is_there: seen != Seen::Nothing, end: deed.map(|i| deeds[i].end) }
         };
         let (audits, looks): (Vec<_>, Vec<_>) =
             glances.iter().map(view).partition(|view| view.occasion == Occasion::Audit);
@@ -123,6 +125,15 @@ impl Order {
     /// The index of the deed that writes this value.
     pub(super) fn find(&self, value: u64) -> Option<usize> {
         self.of_value.get(&value).copied()
+    }
+
+    /// The last write that was accepted, in the order of their sending: its index, and when it was accepted.
+    pub(super) fn last_accepted(&self) -> Option<(usize, u64)> {
+        let accepted = |(i, deed): (usize, &Deed)| match deed.standing {
+            Standing::Accepted { done } => Some((i, done)),
+            _ => None,
+        };
+        self.deeds.iter().enumerate().rev().find_map(accepted)
     }
 
     /// Whether another write, sent before `until`, may have been applied after the deed with this index.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::Ack;
 use super::store::{Attempt, Effect, Sampling, WITHIN, World, violations};
-use crate::measure::{Check, Checks, Findings};
+use crate::measure::{Check, Checks, Findings, Merge};
 
 /// What becomes of an operation in a faultless store.
 #[derive(Debug, Clone, Copy)]
@@ -253,6 +253,29 @@ fn plant(world: &mut World, delay: Delay, fault: Fault, earlier: &[Op], has_late
     }
 }
 
+/// What a store does with an effect.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    Kept,
+    Dropped,
+    /// It is taken back so long after it was seen first.
+    Undone(u64),
+}
+
+fn fates() -> impl Strategy<Value = Fate> {
+    prop_oneof![3 => Just(Fate::Kept), 1 => Just(Fate::Dropped), 1 => (1..4000_u64).prop_map(Fate::Undone)]
+}
+
+impl Fate {
+    fn of(self, effect: Effect) -> Option<Effect> {
+        match self {
+            Self::Kept => Some(effect),
+            Self::Dropped => None,
+            Self::Undone(after) => Some(Effect { until: Some(effect.visible + after), ..effect }),
+        }
+    }
+}
+
 fn findings(checks: &Checks) -> Vec<&[Findings]> {
     checks.variants.iter().map(|variant| &variant.findings[..]).collect()
 }
@@ -294,6 +317,21 @@ proptest! {
         let (took, point, kind) = (20, 50, Kind::Accepted);
         world.operate(TARGET + 2, &Op { row: ROW, key: 1, sent, took, point, delay: 0, kind, sampling }, delay);
         prop_assert_eq!(violations(&world.judge()), BTreeMap::from([(Check::Lost, 1)]));
+    }
+
+    #[test]
+    fn how_writes_merge_is_told_truly_or_not_at_all(
+        (world, _) in legal(),
+        fates in vec(fates(), 24),
+        replaces in any::<bool>(),
+    ) {
+        let mut world = world;
+        let fated = std::mem::take(&mut world.effects).into_iter().zip(fates);
+        world.effects = fated.filter_map(|(effect, fate)| fate.of(effect)).collect();
+        world.effects.iter_mut().for_each(|effect| effect.replaces = replaces);
+        let merge = world.judge().merge;
+        let expected = if replaces { Merge::WholeMap } else { Merge::PerKey };
+        prop_assert!(merge.is_none_or(|merge| merge == expected), "{merge:?}, expected {expected:?}");
     }
 
     #[test]

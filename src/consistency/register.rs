@@ -35,6 +35,14 @@ pub(super) struct Others<'a> {
     pub(super) owner: u64,
 }
 
+/// What is known of a register in the end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fate {
+    pub(super) last: Audited,
+    /// A write that was acknowledged is missing in the end, or was at some time.
+    pub(super) is_any_missing: bool,
+}
+
 /// What looks say of one deed.
 #[derive(Debug, Clone, Copy, Default)]
 struct Case {
@@ -82,8 +90,8 @@ impl<'a> Register<'a> {
         Self { setting, order, cases: cases(setting, order) }
     }
 
-    /// Counts everything that is found; what the audit showed.
-    pub(super) fn judge(mut self, tally: &mut Tally) -> Audited {
+    /// Counts everything that is found; what became of the register.
+    pub(super) fn judge(mut self, tally: &mut Tally) -> Fate {
         for i in 0..self.cases.len() {
             let deed = self.order.deeds[i];
             let concluded =
@@ -101,10 +109,12 @@ impl<'a> Register<'a> {
             }
         }
         if self.order.is_shared {
-            return Audited::Unclear;
+            return Fate { last: Audited::Unclear, is_any_missing: false };
         }
         self.stale(tally);
-        self.audit(tally)
+        let last = self.audit(tally);
+        let is_any_missing = last == Audited::Missing || self.cases.iter().any(|case| case.is_missing);
+        Fate { last, is_any_missing }
     }
 
     /// Judges one write by the looks of the run; an error says why nobody can tell.

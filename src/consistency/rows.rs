@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::bounds::{Spans, nanos};
-use super::ending::Audited;
 use super::history::{Ack, Comparison, Repetition};
 use super::latest::{Latest, Period, Periods};
 use super::ledger::{Log, Row};
+use super::merging::{Merges, Rest};
 use super::order::{Entry, Order, owner};
 use super::register::{Others, Register, Setting};
 use super::tally::{Finding, Of, Tally, operation};
-use crate::measure::{Check, Merge, Violation};
+use crate::measure::{Check, Violation};
 
 /// A row that is judged.
 pub(super) struct Judged<'a> {
@@ -21,38 +21,6 @@ pub(super) struct Judged<'a> {
     pub(super) given_up: &'a BTreeMap<u64, &'static str>,
     /// The requests that repeat what was repeated.
     pub(super) requests: &'a dyn Fn(&Repetition) -> Vec<String>,
-}
-
-/// What rows say of keys that others wrote.
-#[derive(Debug, Default)]
-pub(super) struct Merges {
-    /// Rows in which all keys were there.
-    kept: u64,
-    /// Rows in which none was there but one.
-    replaced: u64,
-    mixed: u64,
-}
-
-impl Merges {
-    /// Counts a row with its keys that were acknowledged and of which the audit can tell.
-    fn add(&mut self, keys: usize, missing: usize) {
-        match keys {
-            0 | 1 => {}
-            _ if missing == 0 => self.kept += 1,
-            _ if missing + 1 >= keys => self.replaced += 1,
-            _ => self.mixed += 1,
-        }
-    }
-
-    /// What they say together; `None` where there are no such rows.
-    pub(super) fn merge(&self) -> Option<Merge> {
-        match (self.kept, self.replaced, self.mixed) {
-            (0, 0, 0) => None,
-            (_, 0, 0) => Some(Merge::PerKey),
-            (0, _, 0) => Some(Merge::WholeMap),
-            _ => Some(Merge::Mixed),
-        }
-    }
 }
 
 impl Judged<'_> {
@@ -67,17 +35,13 @@ impl Judged<'_> {
             order.periods().map(|period| (until_seen(period), owner(i))).collect::<Vec<_>>()
         };
         let periods = Periods::new(orders.iter().enumerate().flat_map(of_key));
-        let (mut keys, mut missing) = (0, 0);
-        for (i, (key, order)) in orders.iter().enumerate() {
+        let judged = orders.iter().enumerate().map(|(i, (key, order))| {
             let others = Others { periods: &periods, owner: owner(i) };
             let setting = Setting { row: self.number, key, others, spans: self.spans, given_up: self.given_up };
-            match Register::new(&setting, order).judge(tally) {
-                Audited::Unclear | Audited::Open => {}
-                Audited::Present => keys += 1,
-                Audited::Missing => (keys, missing) = (keys + 1, missing + 1),
-            }
-        }
-        merges.add(keys, missing);
+            (order, Register::new(&setting, order).judge(tally))
+        });
+        let registers: Vec<_> = judged.collect();
+        merges.add(&Rest { registers: &registers, untouched: self.row.untouched.as_ref(), spans: self.spans });
         self.repetitions(tally);
         self.untouched(tally);
     }

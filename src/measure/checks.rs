@@ -194,15 +194,15 @@ impl Default for VariantChecks {
     }
 }
 
-/// What a write does to the keys that it does not name, as far as users that wrote different keys of one resource showed.
+/// What a write does to the keys that it does not name, as far as resources of which users wrote different keys prove it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Merge {
-    /// It leaves them: every key that was written is there.
+    /// It leaves them: writes to several keys are there together, and none that was acknowledged is missing.
     PerKey,
-    /// It takes them away: no key is there but those of one last write.
+    /// It takes them away: nothing is there but one last write.
     WholeMap,
-    /// Some are gone, some are there.
+    /// Some were left, and some that were there before the run were taken away.
     Mixed,
 }
 
@@ -211,7 +211,7 @@ pub enum Merge {
 pub struct Checks {
     /// By variant, in the order of the scenario.
     pub variants: Vec<VariantChecks>,
-    /// What became of keys that others wrote; `None` where no two users wrote different keys of one resource.
+    /// What became of keys that others wrote; `None` where nothing proves it.
     pub merge: Option<Merge>,
     /// What the checks cost and what they left out.
     pub effort: Effort,

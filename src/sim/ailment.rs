@@ -14,7 +14,7 @@ pub(super) enum Ailment {
     Drop,
     /// A write is undone after a time.
     Revert,
-    /// A write replaces the whole map.
+    /// A write puts the whole map back as it could be read, with its own changes.
     LostUpdate,
     /// A write is applied although it is answered with 500.
     Applied500,

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::consistency::store::{bounds, ms, parse};
 use crate::consistency::{Ack, Comparison, Seen};
-use crate::measure::{Check, Merge, Mode, VariantChecks};
+use crate::measure::{Check, Mode, VariantChecks};
 
 fn write(row: u32, key: &str, value: u64, at: [u64; 2]) -> Event {
     let place = Place { row, key: key.into() };
@@ -142,29 +142,6 @@ fn a_row_is_in_doubt_until_a_reading_shows_everything() {
     assert!(!doubt(json!({"a": "op-1", "x": "1"})));
     assert_eq!(judge(&ledger).variants[0].findings[Check::Lost.index()].checked, 1);
     assert!(!ledger.is_in_doubt(1, &bounds(0)), "a row without writes");
-}
-
-#[test]
-fn how_writes_merge_is_told_from_rows_of_which_several_keys_were_written() {
-    let after = |rows: &[(u32, Value)]| {
-        let mut ledger = Ledger::new(100, 1);
-        for (row, attributes) in rows {
-            for (value, key) in (1..).zip(["a", "b", "c"]) {
-                ledger.add(write(*row, key, value, [value * 10, value * 10 + 5]));
-            }
-            audit(&mut ledger, *row, &json!({}), attributes);
-        }
-        judge(&ledger).merge
-    };
-    let (all, last) = (json!({"a": "op-1", "b": "op-2", "c": "op-3"}), json!({"c": "op-3"}));
-    assert_eq!(after(&[(0, all.clone()), (1, all.clone())]), Some(Merge::PerKey));
-    assert_eq!(after(&[(0, last.clone()), (1, last.clone())]), Some(Merge::WholeMap));
-    assert_eq!(after(&[(0, all), (1, last)]), Some(Merge::Mixed));
-    assert_eq!(after(&[(0, json!({"a": "op-1", "c": "op-3"}))]), Some(Merge::Mixed));
-    let mut single = Ledger::new(100, 1);
-    single.add(write(0, "a", 1, [10, 20]));
-    audit(&mut single, 0, &json!({}), &json!({"a": "op-1"}));
-    assert_eq!(judge(&single).merge, None);
 }
 
 #[test]
