@@ -12,6 +12,7 @@ mod ledger;
 mod lines;
 mod merging;
 mod order;
+mod quiet;
 mod reading;
 mod register;
 mod repeat;

@@ -1,8 +1,8 @@
 //! Maxima that are asked for often: of the first so many of a sequence, and of any range of it; and whether periods overlap.
 
-/// For each beginning of a sequence of instants, the latest of them and the latest of all others' than its owner's.
+/// For each beginning of a sequence of instants, the latest ones of three owners.
 #[derive(Debug)]
-pub(super) struct Latest(Vec<[Option<Owned>; 2]>);
+pub(super) struct Latest(Vec<[Option<Owned>; 3]>);
 
 /// An instant and whose it is.
 type Owned = (u64, u64);
@@ -10,7 +10,7 @@ type Owned = (u64, u64);
 impl Latest {
     /// Of instants with their owners; a `None` counts as a member that has none.
     pub(super) fn new(members: impl IntoIterator<Item = Option<Owned>>) -> Self {
-        let mut top = [None; 2];
+        let mut top = [None; 3];
         let mut all = vec![top];
         for member in members {
             if let Some(member) = member {
@@ -21,9 +21,9 @@ impl Latest {
         Self(all)
     }
 
-    /// The latest of the first `count` members that is not this owner's.
-    pub(super) fn but(&self, count: usize, owner: u64) -> Option<u64> {
-        self.0[count].into_iter().flatten().find(|(_, other)| *other != owner).map(|(instant, _)| instant)
+    /// The latest of the first `count` members that is none of these owners', of whom there are at most two.
+    pub(super) fn but(&self, count: usize, owners: &[u64]) -> Option<u64> {
+        self.0[count].into_iter().flatten().find(|(_, other)| !owners.contains(other)).map(|(instant, _)| instant)
     }
 }
 
@@ -54,20 +54,21 @@ impl Periods {
     /// Whether any of another owner starts before the end of this period and ends after its start.
     pub(super) fn overlap_others(&self, owner: u64, period: Period) -> bool {
         let started = self.starts.partition_point(|start| *start < period.to);
-        self.ends.but(started, owner).is_some_and(|end| end > period.from)
+        self.ends.but(started, &[owner]).is_some_and(|end| end > period.from)
     }
 }
 
-/// Puts an instant among the two latest of different owners.
-fn insert(top: &mut [Option<Owned>; 2], member: Owned) {
-    let is_owners = |held: Option<Owned>| held.is_some_and(|(_, owner)| owner == member.1);
-    let member = Some(member);
-    if is_owners(top[0]) {
-        top[0] = top[0].max(member);
-    } else if member > top[0] {
-        *top = [member, top[0]];
-    } else {
-        top[1] = top[1].max(member);
+/// Puts an instant among the latest ones of different owners.
+fn insert(top: &mut [Option<Owned>; 3], member: Owned) {
+    let mut latest = Some(member);
+    if let Some(place) = top.iter().position(|held| held.is_some_and(|(_, owner)| owner == member.1)) {
+        latest = latest.max(top[place].take());
+        top[place..].rotate_left(1);
+    }
+    let place = top.partition_point(|held| *held > latest);
+    if let Some(later) = top.get_mut(place..).filter(|later| !later.is_empty()) {
+        later.rotate_right(1);
+        later[0] = latest;
     }
 }
 
@@ -120,11 +121,11 @@ mod tests {
         fn the_latest_of_others_is_that_of_a_search(
             members in proptest::collection::vec(proptest::option::of((0..9_u64, 0..4_u64)), 0..20),
             count in 0..21_usize,
-            owner in 0..5_u64,
+            owners in [0..5_u64, 0..5_u64],
         ) {
             let count = count.min(members.len());
-            let others = |count: usize| members[..count].iter().flatten().filter(|m| m.1 != owner).map(|m| m.0).max();
-            prop_assert_eq!(Latest::new(members.iter().copied()).but(count, owner), others(count));
+            let others = members[..count].iter().flatten().filter(|member| !owners.contains(&member.1)).map(|m| m.0).max();
+            prop_assert_eq!(Latest::new(members.iter().copied()).but(count, &owners), others);
         }
 
         #[test]

@@ -9,6 +9,7 @@ use super::latest::{Latest, Period, Periods};
 use super::ledger::{Log, Row};
 use super::merging::{Merges, Rest};
 use super::order::{Entry, Order, owner};
+use super::quiet::Quiet;
 use super::register::{Others, Register, Setting};
 use super::tally::{Finding, Of, Tally, operation};
 use crate::measure::{Check, Violation};
@@ -42,7 +43,7 @@ impl Judged<'_> {
         });
         let registers: Vec<_> = judged.collect();
         merges.add(&Rest { registers: &registers, untouched: self.row.untouched.as_ref(), spans: self.spans });
-        self.repetitions(tally);
+        self.repetitions(&orders, tally);
         self.untouched(tally);
     }
 
@@ -70,25 +71,14 @@ impl Judged<'_> {
         }
     }
 
-    /// What was repeated, but for repetitions during which somebody wrote the row: those are inconclusive.
-    fn repetitions(&self, tally: &mut Tally) {
+    /// What was repeated, but for repetitions during which somebody else wrote the row: those are inconclusive.
+    fn repetitions(&self, orders: &[(Arc<str>, Order)], tally: &mut Tally) {
         if self.row.repetitions.is_empty() {
             return;
         }
-        // A write that was accepted before may take its time to be seen, and one without an answer takes any time.
-        let mut writes: Vec<&Entry> =
-            self.writes().filter(|entry| !matches!(entry.ack, Ack::Refused | Ack::NotSent)).collect();
-        writes.sort_by_key(|entry| entry.sent);
-        let end = |entry: &&Entry| match entry.ack {
-            Ack::Unknown => (u64::MAX, entry.value),
-            _ => (entry.done.saturating_add(self.spans.within), entry.value),
-        };
-        let ends = Latest::new(writes.iter().map(|entry| Some(end(entry))));
+        let quiet = Quiet::new(self.row, orders, self.spans.within);
         for repetition in &self.row.repetitions {
-            let (from, to) = (nanos(repetition.from), nanos(repetition.to));
-            let sent = writes.partition_point(|entry| entry.sent <= to);
-            let is_disturbed = ends.but(sent, repetition.value).is_some_and(|end| end >= from);
-            self.repetition(repetition, is_disturbed, tally);
+            self.repetition(repetition, quiet.is_disturbed(repetition), tally);
         }
     }
 

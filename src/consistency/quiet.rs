@@ -1,0 +1,161 @@
+//! Whether a resource was left alone while an operation on it was repeated.
+//!
+//! A write that was sent before may take its time to be seen, and would then be taken for an effect of the repetition. Once
+//! it was seen that has happened, and it happens once for each attempt. That is of use where the write and the repetition are
+//! of one register and one variant: all that such a write leaves the repetition writes anew, so that not even an undoing of
+//! it can be mistaken for something else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::bounds::nanos;
+use super::history::{Ack, Occasion, REPEATED, Repetition};
+use super::latest::Latest;
+use super::ledger::{Log, Row};
+use super::order::{Deed, Entry, Order, View};
+
+/// The writes of a row that may disturb what is repeated there.
+pub(super) struct Quiet {
+    /// By register and variant.
+    kinds: BTreeMap<(Arc<str>, u32), Kind>,
+    /// When the writes of the row were sent, in order.
+    sent: Vec<u64>,
+    /// Until when they may be seen for the first time, by kind.
+    ends: Latest,
+}
+
+/// The writes to one register by one variant.
+struct Kind {
+    number: u64,
+    sent: Vec<u64>,
+    /// Until when they may be seen for the first time, as far as looks tell; by value.
+    ends: Latest,
+    /// What was seen before the first request of each repetition, by the latter's value.
+    shown_before: BTreeMap<u64, u64>,
+}
+
+/// A write that may have an effect.
+#[derive(Clone, Copy)]
+struct Effect {
+    sent: u64,
+    /// It is seen for the first time no later than this.
+    end: u64,
+    owner: u64,
+}
+
+impl Quiet {
+    /// Of a row with the orders of its registers; nothing is seen for the first time later than `within` after its answer.
+    pub(super) fn new(row: &Row, orders: &[(Arc<str>, Order)], within: u64) -> Self {
+        let mut all = Vec::new();
+        let mut kinds = BTreeMap::new();
+        for (key, order) in orders {
+            let (log, mut by_variant) = (&row.keys[key], BTreeMap::<u32, Vec<&Entry>>::new());
+            let register = Register::new(log, order);
+            for entry in log.writes.iter().filter(|entry| may_have_an_effect(entry)) {
+                by_variant.entry(entry.variant).or_default().push(entry);
+            }
+            for (variant, entries) in by_variant {
+                let number = u64::try_from(kinds.len()).unwrap_or(u64::MAX);
+                all.extend(entries.iter().map(|entry| effect(entry, within, number)));
+                kinds.insert((key.clone(), variant), Kind::new(number, &entries, &register, within));
+            }
+        }
+        let (sent, ends) = by_sending(all);
+        Self { kinds, sent, ends }
+    }
+
+    /// Whether another write may have been seen for the first time while this was repeated.
+    pub(super) fn is_disturbed(&self, repetition: &Repetition) -> bool {
+        let (from, to) = (nanos(repetition.from), nanos(repetition.to));
+        let variant = u32::try_from(repetition.variant).unwrap_or(u32::MAX);
+        let kind = self.kinds.get(&(repetition.place.key.clone(), variant));
+        let until = |sent: &[u64]| sent.partition_point(|sent| *sent <= to);
+        let others = self.ends.but(until(&self.sent), &[kind.map_or(u64::MAX, |kind| kind.number)]);
+        let own = kind.and_then(|kind| {
+            let shown = kind.shown_before.get(&repetition.value).copied().unwrap_or(repetition.value);
+            kind.ends.but(until(&kind.sent), &[repetition.value, shown])
+        });
+        others.max(own).is_some_and(|end| end >= from)
+    }
+}
+
+impl Kind {
+    fn new(number: u64, entries: &[&Entry], register: &Register<'_>, within: u64) -> Self {
+        let mut first_shown: BTreeMap<u64, u64> = BTreeMap::new();
+        for (look, value) in register.looks() {
+            let Some(value) = value else { continue };
+            let first = first_shown.entry(value).or_insert(look.done);
+            *first = look.done.min(*first);
+        }
+        let effects = entries.iter().map(|entry| {
+            let effect = effect(entry, within, entry.value);
+            let shown = first_shown.get(&entry.value).copied().unwrap_or(u64::MAX);
+            Effect { end: effect.end.min(shown), ..effect }
+        });
+        let (sent, ends) = by_sending(effects.collect());
+        Self { number, sent, ends, shown_before: register.shown_before() }
+    }
+}
+
+/// A register with the writes that it can tell from others.
+struct Register<'a> {
+    order: &'a Order,
+    /// When each value was sent first, and how often.
+    sent: BTreeMap<u64, (u64, usize)>,
+}
+
+impl<'a> Register<'a> {
+    fn new(log: &Log, order: &'a Order) -> Self {
+        let mut sent = BTreeMap::new();
+        for entry in log.writes.iter().filter(|entry| entry.ack != Ack::NotSent) {
+            let (first, times) = sent.entry(entry.value).or_insert((entry.sent, 0));
+            (*first, *times) = (entry.sent.min(*first), *times + 1);
+        }
+        Self { order, sent }
+    }
+
+    /// The looks, each with the write that it shows to have happened once and for all: what was there before it was sent may
+    /// be there without having happened, and another attempt may yet happen.
+    fn looks(&self) -> impl Iterator<Item = (&View, Option<u64>)> {
+        let is_settled =
+            |deed: &&Deed| !deed.is_leftover && self.sent.get(&deed.value).is_some_and(|(_, times)| *times == 1);
+        self.order.looks.iter().map(move |look| {
+            let deed = look.deed.map(|i| &self.order.deeds[i]);
+            (look, deed.filter(is_settled).map(|deed| deed.value))
+        })
+    }
+
+    /// By operations that were repeated, what their first looks show, which are over before they send a request.
+    fn shown_before(&self) -> BTreeMap<u64, u64> {
+        let mut first_looks = BTreeMap::new();
+        for (look, value) in self.looks() {
+            if let Occasion::Poll(repeated) = look.occasion
+                && repeated >= REPEATED
+            {
+                let is_before = self.sent.get(&repeated).is_some_and(|(first, _)| look.done <= *first);
+                first_looks.entry(repeated).or_insert(value.filter(|_| is_before));
+            }
+        }
+        first_looks.into_iter().filter_map(|(repeated, value)| Some((repeated, value?))).collect()
+    }
+}
+
+fn may_have_an_effect(entry: &Entry) -> bool {
+    !matches!(entry.ack, Ack::Refused | Ack::NotSent)
+}
+
+/// A write without an answer may take effect at any time, and any other one no later than it may be seen.
+fn effect(entry: &Entry, within: u64, owner: u64) -> Effect {
+    let end = if entry.ack == Ack::Unknown { u64::MAX } else { entry.done.saturating_add(within) };
+    Effect { sent: entry.sent, end, owner }
+}
+
+/// The instants of sending in order, and the ends in the same order.
+fn by_sending(mut effects: Vec<Effect>) -> (Vec<u64>, Latest) {
+    effects.sort_by_key(|effect| effect.sent);
+    let ends = Latest::new(effects.iter().map(|effect| Some((effect.end, effect.owner))));
+    (effects.into_iter().map(|effect| effect.sent).collect(), ends)
+}
+
+#[cfg(test)]
+mod tests;
