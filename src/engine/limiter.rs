@@ -168,7 +168,8 @@ mod tests {
     #[test]
     fn checks_go_on_at_their_slots_after_the_load_was_sent_away() {
         on_a_paused_clock(&limit("10/s", 1), |limiter| async move {
-            assert!(limiter.permit(Lane::Load, 0, Duration::ZERO).await.is_some());
+            let slot = |permit: Option<Permit>| permit.unwrap().admitted.as_millis();
+            assert_eq!(slot(limiter.permit(Lane::Load, 0, Duration::ZERO).await), 0);
             let waits = |lane| {
                 let waiting = limiter.clone();
                 tokio::task::spawn_local(async move { waiting.permit(lane, 0, Duration::ZERO).await })
@@ -178,8 +179,8 @@ mod tests {
             limiter.close_to_load();
             assert_eq!((retry.await.unwrap(), load.await.unwrap()), (None, None));
             assert_eq!(limiter.permit(Lane::Load, 0, Duration::ZERO).await, None);
-            assert!(check.await.unwrap().is_some());
-            assert!(limiter.permit(Lane::Check, 0, limiter.timer.now()).await.is_some());
+            assert_eq!(slot(check.await.unwrap()), 100);
+            assert_eq!(slot(limiter.permit(Lane::Check, 0, limiter.timer.now()).await), 200);
         });
     }
 
