@@ -78,6 +78,12 @@ pub struct Sampled {
     pub idempotency: Option<Mode>,
 }
 
+impl Idempotency {
+    /// The header by which a client says that two requests are one (draft-ietf-httpapi-idempotency-key-header), as
+    /// [`Mode::Keyed`] sends it. No variant that is repeated so has one of its own.
+    pub const KEY_HEADER: &str = "idempotency-key";
+}
+
 impl Checks {
     /// How writes are looked for: as the scenario says, or as usual.
     #[must_use]

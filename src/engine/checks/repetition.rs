@@ -13,10 +13,6 @@ use crate::measure::{Answer, Mode, Outcome};
 use crate::scenario::{Checks, Idempotency, Operation, Rendered, Scenario, Visibility, curl_of};
 use crate::units::{Duration, Timer};
 
-/// The header by which a client says that two requests are one (draft-ietf-httpapi-idempotency-key-header). No variant sends it
-/// where this mode does: the loader sees to that.
-const KEY_HEADER: &str = "idempotency-key";
-
 /// The bit that tells the number of an operation that sends another body with the same key.
 const OTHER: u64 = 1 << 41;
 
@@ -266,7 +262,7 @@ pub(super) fn requests(scenario: &Scenario, repetition: &Repetition) -> Vec<Stri
     let steps = Steps::of(repetition.mode, idempotency);
     let operation = Checks::extra(&scenario.operation_numbered(Checks::origin(repetition.value)));
     let key = steps.key.of(scenario, &operation);
-    let header = key.as_deref().map(|key| (KEY_HEADER, key));
+    let header = key.as_deref().map(|key| (Idempotency::KEY_HEADER, key));
     let again = u32::from(steps.again != Again::Never);
     let mut lines = vec![curl_of(scenario, &operation, header); (steps.together + again) as usize];
     lines.extend(header.map(|header| curl_of(scenario, &other(&operation), Some(header))));
@@ -280,6 +276,6 @@ fn other(operation: &Operation) -> Operation {
 
 /// A request with an idempotency key, where there is one.
 fn with_key<'a>(mut rendered: Rendered<'a>, key: Option<&str>) -> Rendered<'a> {
-    rendered.headers.extend(key.map(|key| (KEY_HEADER, key.to_owned().into())));
+    rendered.headers.extend(key.map(|key| (Idempotency::KEY_HEADER, key.to_owned().into())));
     rendered
 }

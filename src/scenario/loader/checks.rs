@@ -23,9 +23,6 @@ const LOST_UPDATES: &str = "lost_updates";
 const MODES: [(&str, Mode); 4] =
     [("replay", Mode::Replay), ("concurrent", Mode::Concurrent), ("retry", Mode::Retry), ("keyed", Mode::Keyed)];
 
-/// The header that [`Mode::Keyed`] sends.
-const KEY_HEADER: &str = "idempotency-key";
-
 /// Where `limit_share` must lie: with less, checks wait for ever; with more, they are the load.
 const LIMIT_SHARES: [f64; 2] = [0.01, 0.5];
 const DEFAULT_LIMIT_SHARE: f64 = 0.2;
@@ -91,7 +88,8 @@ pub(super) fn track(root: &Table<'_>, scenario: &mut Scenario) {
     }
     let has_key = |(i, is_tracked): (usize, &bool)| {
         let variant = &scenario.variants[i];
-        let has_key = variant.sent.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(KEY_HEADER));
+        let is_key = |name: &str| name.eq_ignore_ascii_case(Idempotency::KEY_HEADER);
+        let has_key = variant.sent.headers.iter().any(|(name, _)| is_key(name));
         (*is_tracked && has_key).then_some(variant)
     };
     let keyed = checks.idempotency.as_ref().filter(|idempotency| idempotency.modes.contains(&Mode::Keyed));

@@ -20,7 +20,7 @@ use crate::engine::worker::Worker;
 use crate::engine::{Budget, PausableClock, Placement};
 use crate::http::{Ask, Asked, Attempt, HUNG_UP, Purpose, Request, Transport};
 use crate::measure::{Answer, Check, Findings, Mode, Outcome, Repetitions, Totals};
-use crate::scenario::{Overrides, Rendered, Scenario};
+use crate::scenario::{Idempotency, Overrides, Rendered, Scenario};
 use crate::units::{Duration, Timer};
 
 /// How long a write takes, and a read; what it shows or does is as of half of that.
@@ -116,7 +116,7 @@ impl Store {
         let number = unique.rsplit('-').next().unwrap().parse().unwrap();
         let nth = self.numbers.borrow().iter().filter(|other| **other == number).count();
         self.numbers.borrow_mut().push(number);
-        let key = rendered.headers.iter().find(|(name, _)| *name == "idempotency-key");
+        let key = rendered.headers.iter().find(|(name, _)| *name == Idempotency::KEY_HEADER);
         let written = Written { number, nth, attributes, key: key.map(|(_, value)| value.to_string()) };
         self.clock.sleep_until(self.clock.now() + SERVICE / 2).await;
         let effect = (self.script)(&written);
