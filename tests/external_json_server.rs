@@ -107,10 +107,10 @@ fn keys() -> Map<String, Value> {
     (0..USERS).map(|user| (format!("k{user}"), "none".into())).collect()
 }
 
-/// Four users write to each thing for 3 s, each a key of its own, with this body; `attributes` is where the keys are.
-fn run(server: &Server, body: &str, attributes: &str) -> Told {
+/// Runs a scenario that sends this body to things in turn, and whatever else stands in it.
+fn execute(server: &Server, (things, body): (usize, &str), rest: &str) -> (Place, String) {
     let place = Place::new();
-    let rows: Vec<_> = (0..THINGS).map(|thing| thing.to_string()).collect();
+    let rows: Vec<_> = (0..things).map(|thing| thing.to_string()).collect();
     place.write("things.csv", &format!("id\n{}\n", rows.join("\n")));
     let scenario = place.write(
         "scenario.toml",
@@ -123,27 +123,11 @@ fn run(server: &Server, body: &str, attributes: &str) -> Told {
             [data.things]
             file = "things.csv"
             [[variant]]
-            name = "own-key"
+            name = "patch"
             path = "/things/{{{{ id }}}}"
             body = '{body}'
             expect = [200]
-            [read]
-            path = "/things/{{{{ id }}}}"
-            attributes = "{attributes}"
-            [load]
-            spread = "0s"
-            stages = [{{ for = "3s", users = {USERS} }}]
-            think_time = "100ms"
-            [checks]
-            track = "k{{{{ user }}}}"
-            history = true
-            [checks.lost_updates]
-            enabled = true
-            [checks.visibility]
-            share = "50%"
-            within = "500ms"
-            poll = {{ first = "10ms", most = "100ms" }}
-            recheck = "300ms"
+            {rest}
             "#,
             server.port
         ),
@@ -151,6 +135,33 @@ fn run(server: &Server, body: &str, attributes: &str) -> Told {
     let output = patchload(&["run", &scenario, "--out", &place.results(), "--accept-invalid"]).output().unwrap();
     let said = format!("{}\n{}", text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{said}");
+    (place, said)
+}
+
+/// Four users write to each thing for 3 s, each a key of its own, with this body; `attributes` is where the keys are.
+fn run(server: &Server, body: &str, attributes: &str) -> Told {
+    let rest = format!(
+        r#"
+        [read]
+        path = "/things/{{{{ id }}}}"
+        attributes = "{attributes}"
+        [load]
+        spread = "0s"
+        stages = [{{ for = "3s", users = {USERS} }}]
+        think_time = "100ms"
+        [checks]
+        track = "k{{{{ user }}}}"
+        history = true
+        [checks.lost_updates]
+        enabled = true
+        [checks.visibility]
+        share = "50%"
+        within = "500ms"
+        poll = {{ first = "10ms", most = "100ms" }}
+        recheck = "300ms"
+        "#
+    );
+    let (place, said) = execute(server, (THINGS, body), &rest);
     let mut reader = csv::Reader::from_path(place.run().join("consistency.csv")).unwrap();
     let rows = reader.deserialize().map(|row: Result<BTreeMap<String, String>, _>| row.unwrap());
     let number = |row: &BTreeMap<String, String>, column: &str| row[column].parse::<u64>().unwrap();
@@ -209,4 +220,43 @@ fn users_that_write_members_of_one_resource_lose_none_and_nothing_else_is_found(
     assert_eq!((checked("lost"), checked("untouched_changed")), (20, (THINGS * (USERS + 1) - USERS) as u64));
     assert!(checked("visible") > 100, "{}", told.said);
     assert_eq!(told.merge, "per_key", "{}", told.said);
+}
+
+#[test]
+fn a_patch_is_idempotent_and_a_key_that_json_server_does_not_know_is_not_obeyed() {
+    let things: Vec<_> = (0..40).map(|id| json!({"id": id, "ref": "none"})).collect();
+    let server = Server::start(&things);
+    // Each thing is written about every two seconds.
+    let rest = r#"
+        [read]
+        path = "/things/{{ id }}"
+        attributes = "$"
+        [load]
+        spread = "0s"
+        stages = [{ for = "6s", users = 4 }]
+        think_time = "200ms"
+        [checks]
+        track = "ref"
+        [checks.idempotency]
+        share = "100%"
+        modes = ["replay", "concurrent", "retry", "keyed"]
+        settle = "100ms"
+        [checks.visibility]
+        share = "5%"
+        within = "300ms"
+        poll = { first = "10ms", most = "100ms" }
+        "#;
+    let (place, said) = execute(&server, (things.len(), r#"{"ref": "{{ unique }}"}"#), rest);
+    let mut modes = BTreeMap::new();
+    for row in csv::Reader::from_path(place.run().join("idempotency.csv")).unwrap().deserialize() {
+        let row: BTreeMap<String, String> = row.unwrap();
+        let [pairs, violations] = ["pairs", "violations"].map(|column| row[column].parse::<u64>().unwrap());
+        assert!(pairs >= 5, "{said}");
+        modes.insert(row["mode"].clone(), violations == pairs);
+        assert!(violations == pairs || violations == 0, "{said}");
+        let is_told = row["sample"].contains("the key was accepted with another body, with status 200");
+        assert_eq!(is_told, violations > 0, "{}", row["sample"]);
+    }
+    let expected = [("concurrent", false), ("keyed", true), ("replay", false), ("retry", false)];
+    assert_eq!(modes, expected.map(|(mode, is_violated)| (mode.to_owned(), is_violated)).into(), "{said}");
 }
