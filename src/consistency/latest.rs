@@ -51,10 +51,11 @@ impl Periods {
         Self { starts: periods.iter().map(|(period, _)| period.from).collect(), ends }
     }
 
-    /// Whether any of another owner starts before the end of this period and ends after its start.
-    pub(super) fn overlap_others(&self, owner: u64, period: Period) -> bool {
+    /// Whether any of another owner than these, who are at most two, starts before the end of this period and ends after its
+    /// start.
+    pub(super) fn overlap_others(&self, owners: &[u64], period: Period) -> bool {
         let started = self.starts.partition_point(|start| *start < period.to);
-        self.ends.but(started, &[owner]).is_some_and(|end| end > period.from)
+        self.ends.but(started, owners).is_some_and(|end| end > period.from)
     }
 }
 
@@ -131,14 +132,14 @@ mod tests {
         #[test]
         fn periods_overlap_those_of_others_as_a_search_says(
             periods in proptest::collection::vec((0..9_u64, 0..9_u64, 0..4_u64), 0..20),
-            owner in 0..5_u64,
+            owners in [0..5_u64, 0..5_u64],
             from in 0..20_u64,
             length in 0..9_u64,
         ) {
             let period = Period { from, to: from + length };
             let all = periods.iter().map(|(from, length, owner)| (Period { from: *from, to: from + length }, *owner));
-            let expected = all.clone().any(|(other, of)| of != owner && other.from < period.to && other.to > period.from);
-            prop_assert_eq!(Periods::new(all).overlap_others(owner, period), expected);
+            let expected = all.clone().any(|(other, of)| !owners.contains(&of) && other.from < period.to && other.to > period.from);
+            prop_assert_eq!(Periods::new(all).overlap_others(&owners, period), expected);
         }
     }
 }

@@ -138,7 +138,7 @@ impl Order {
 
     /// Whether another write, sent before `until`, may have been applied after the deed with this index.
     pub(super) fn is_disturbed(&self, deed: usize, until: u64) -> bool {
-        self.periods.overlap_others(owner(deed), Period { from: self.deeds[deed].start, to: until })
+        self.periods.overlap_others(&[owner(deed)], Period { from: self.deeds[deed].start, to: until })
     }
 
     /// Whether one of the looks of this range shows what may have been applied after the deed, or the deed itself.

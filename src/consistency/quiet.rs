@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::bounds::nanos;
 use super::history::{Ack, Occasion, REPEATED, Repetition};
-use super::latest::Latest;
+use super::latest::{Period, Periods};
 use super::ledger::{Log, Row};
 use super::order::{Deed, Entry, Order, View};
 
@@ -18,29 +18,17 @@ use super::order::{Deed, Entry, Order, View};
 pub(super) struct Quiet {
     /// By register and variant.
     kinds: BTreeMap<(Arc<str>, u32), Kind>,
-    /// When the writes of the row were sent, in order.
-    sent: Vec<u64>,
-    /// Until when they may be seen for the first time, by kind.
-    ends: Latest,
+    /// From the sending of each until it may be seen for the first time, by kind.
+    periods: Periods,
 }
 
 /// The writes to one register by one variant.
 struct Kind {
     number: u64,
-    sent: Vec<u64>,
-    /// Until when they may be seen for the first time, as far as looks tell; by value.
-    ends: Latest,
+    /// From the sending of each until it may be seen for the first time, as far as looks tell; by value.
+    periods: Periods,
     /// What was seen before the first request of each repetition, by the latter's value.
     shown_before: BTreeMap<u64, u64>,
-}
-
-/// A write that may have an effect.
-#[derive(Clone, Copy)]
-struct Effect {
-    sent: u64,
-    /// It is seen for the first time no later than this.
-    end: u64,
-    owner: u64,
 }
 
 impl Quiet {
@@ -56,26 +44,25 @@ impl Quiet {
             }
             for (variant, entries) in by_variant {
                 let number = u64::try_from(kinds.len()).unwrap_or(u64::MAX);
-                all.extend(entries.iter().map(|entry| effect(entry, within, number)));
+                all.extend(entries.iter().map(|entry| (period(entry, within), number)));
                 kinds.insert((key.clone(), variant), Kind::new(number, &entries, &register, within));
             }
         }
-        let (sent, ends) = by_sending(all);
-        Self { kinds, sent, ends }
+        Self { kinds, periods: Periods::new(all) }
     }
 
     /// Whether another write may have been seen for the first time while this was repeated.
     pub(super) fn is_disturbed(&self, repetition: &Repetition) -> bool {
-        let (from, to) = (nanos(repetition.from), nanos(repetition.to));
+        // What is sent at its end, and what is seen at its beginning, disturbs it, too.
+        let (from, to) = (nanos(repetition.from).saturating_sub(1), nanos(repetition.to).saturating_add(1));
+        let period = Period { from, to };
         let variant = u32::try_from(repetition.variant).unwrap_or(u32::MAX);
-        let kind = self.kinds.get(&(repetition.place.key.clone(), variant));
-        let until = |sent: &[u64]| sent.partition_point(|sent| *sent <= to);
-        let others = self.ends.but(until(&self.sent), &[kind.map_or(u64::MAX, |kind| kind.number)]);
-        let own = kind.and_then(|kind| {
-            let shown = kind.shown_before.get(&repetition.value).copied().unwrap_or(repetition.value);
-            kind.ends.but(until(&kind.sent), &[repetition.value, shown])
-        });
-        others.max(own).is_some_and(|end| end >= from)
+        let Some(kind) = self.kinds.get(&(repetition.place.key.clone(), variant)) else {
+            return self.periods.overlap_others(&[], period);
+        };
+        let shown = kind.shown_before.get(&repetition.value).copied().unwrap_or(repetition.value);
+        self.periods.overlap_others(&[kind.number], period)
+            || kind.periods.overlap_others(&[repetition.value, shown], period)
     }
 }
 
@@ -87,13 +74,12 @@ impl Kind {
             let first = first_shown.entry(value).or_insert(look.done);
             *first = look.done.min(*first);
         }
-        let effects = entries.iter().map(|entry| {
-            let effect = effect(entry, within, entry.value);
+        let periods = entries.iter().map(|entry| {
+            let Period { from, to } = period(entry, within);
             let shown = first_shown.get(&entry.value).copied().unwrap_or(u64::MAX);
-            Effect { end: effect.end.min(shown), ..effect }
+            (Period { from, to: to.min(shown) }, entry.value)
         });
-        let (sent, ends) = by_sending(effects.collect());
-        Self { number, sent, ends, shown_before: register.shown_before() }
+        Self { number, periods: Periods::new(periods), shown_before: register.shown_before() }
     }
 }
 
@@ -144,17 +130,10 @@ fn may_have_an_effect(entry: &Entry) -> bool {
     !matches!(entry.ack, Ack::Refused | Ack::NotSent)
 }
 
-/// A write without an answer may take effect at any time, and any other one no later than it may be seen.
-fn effect(entry: &Entry, within: u64, owner: u64) -> Effect {
-    let end = if entry.ack == Ack::Unknown { u64::MAX } else { entry.done.saturating_add(within) };
-    Effect { sent: entry.sent, end, owner }
-}
-
-/// The instants of sending in order, and the ends in the same order.
-fn by_sending(mut effects: Vec<Effect>) -> (Vec<u64>, Latest) {
-    effects.sort_by_key(|effect| effect.sent);
-    let ends = Latest::new(effects.iter().map(|effect| Some((effect.end, effect.owner))));
-    (effects.into_iter().map(|effect| effect.sent).collect(), ends)
+/// From the sending of a write until it may be seen for the first time: without an answer, at any time.
+fn period(entry: &Entry, within: u64) -> Period {
+    let to = if entry.ack == Ack::Unknown { u64::MAX } else { entry.done.saturating_add(within) };
+    Period { from: entry.sent, to }
 }
 
 #[cfg(test)]

@@ -301,7 +301,7 @@ impl<'a> Register<'a> {
     /// was seen meanwhile does not make the time shorter: the look that showed it may have been stale.
     fn has_others(&self, deed: &Deed, until: u64) -> bool {
         let Others { periods, owner } = self.setting.others;
-        periods.overlap_others(owner, Period { from: deed.start, to: until })
+        periods.overlap_others(&[owner], Period { from: deed.start, to: until })
     }
 
     fn finding(&self, deed: &Deed, check: Check) -> Finding<'a> {

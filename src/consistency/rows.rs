@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::bounds::{Spans, nanos};
 use super::history::{Ack, Comparison, Repetition};
-use super::latest::{Latest, Period, Periods};
+use super::latest::{Period, Periods};
 use super::ledger::{Log, Row};
 use super::merging::{Merges, Rest};
 use super::order::{Entry, Order, owner};
