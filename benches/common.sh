@@ -8,14 +8,14 @@ debian() {
 # median FILE: of lines with a number each; of an even count the lower one.
 median() { sort -n "$1" | awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)] }'; }
 
-# serve PROGRAM PLACE: starts a simulator on core 1 that refuses nothing and answers at once. $simulator is its
+# serve PROGRAM PLACE: starts a simulator on core 1 that refuses nothing. $simulator is its
 # process, TARGET and TOKEN say how to use it, and its 400 participants stand in PLACE/participants.csv. It remembers the
-# latest TRUTH requests, 100,000 unless told.
+# latest TRUTH requests, 100,000 unless told, and answers after LATENCY, at once unless told.
 serve() {
   cat >"$2/simulator.toml" <<TOML
 conversations = 200
 quota = "none"
-latency = { median = "0s", p99 = "0s" }
+latency = "${LATENCY:-0s}"
 visible_after = "0s"
 truth = ${TRUTH:-100000}
 TOML

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The third tier of tests: memory, cost and punctuality over minutes, on a machine with two cores and nothing else to do.
 # Prints a line per figure and fails when one is out of bounds. Needs bash, awk and taskset, and installs wrk, nginx and
-# openssl from Debian where they are missing; takes about 26 minutes.
+# openssl from Debian where they are missing; takes about an hour and ten minutes.
 set -euo pipefail
 ulimit -n "$(ulimit -Hn)"
 cd "$(dirname "$0")/.."
@@ -199,6 +199,20 @@ done
 PUBLISHED_QUOTA=1 cargo test --release --quiet --test tokens -- --nocapture three_tokens >"$place/tokens.txt" 2>&1 && missed=0 || missed=1
 grep 'requests a minute' "$place/tokens.txt" || cat "$place/tokens.txt"
 judge "3 tokens at 99 % of 300/min for 3 minutes: claims that failed" "$missed" 0 ""
+
+benches/checks.sh | tee "$place/checks.txt"
+judge "service p50 with checks against without" "$(awk '/^medians/ { print $(NF - 1) }' "$place/checks.txt")" 1.03 times
+
+# claims NAME TEST [VARIABLE=VALUE...]: a test in its long form; its figures, and a failure when it fails.
+claims() {
+  env "${@:3}" cargo test --release --quiet --test "$2" -- --nocapture >"$place/claims.txt" 2>&1 && missed=0 || missed=1
+  [ $missed = 0 ] && grep -E '^(seed|findings|covered|[0-9]+ operations)|observable' "$place/claims.txt" | tail -8 ||
+    cat "$place/claims.txt"
+  judge "$1: claims that failed" "$missed" 0 ""
+}
+claims "100,000 writes with all faults against the account" detection DETECTION_WRITES=100000 DETECTION_SEEDS=1
+claims "intervals of 100 seeds" detection DETECTION_WRITES=4000 DETECTION_SEEDS=100
+claims "100,000 checked operations of a server that keeps its word" silence SILENCE_CHECKED=100000
 
 echo "$failures figures out of bounds"
 [ "$failures" = 0 ]

@@ -61,11 +61,13 @@ impl fmt::Display for Mode {
 pub enum Check {
     /// An acknowledged write was seen.
     Visible,
-    /// An acknowledged write was not seen within the bound, nor when it was looked for once more.
+    /// An acknowledged write was not seen within the bound, nor when it was looked for once more, although nobody of ours
+    /// wrote the resource meanwhile.
     NeverVisible,
-    /// A write was seen and later gone for good, although nobody of ours wrote the key since.
+    /// A write was seen and later gone for good, although nobody of ours wrote the resource meanwhile.
     Reverted,
-    /// An acknowledged write is missing in the end, and other keys of the resource were written meanwhile.
+    /// An acknowledged write is missing, and other keys of the resource were written meanwhile; or it is missing in the end,
+    /// and nobody had looked for it before.
     Lost,
     /// A write was refused or failed, and was applied all the same.
     Phantom,
