@@ -16,6 +16,7 @@ mod quiet;
 mod reading;
 mod register;
 mod repeat;
+mod row;
 mod rows;
 mod stale;
 mod tally;
@@ -27,7 +28,8 @@ mod store;
 
 pub use bounds::Bounds;
 pub use history::{Ack, Comparison, Event, Look, Occasion, Place, REPEATED, Repetition, Seen, Write};
-pub use ledger::{Audit, BYTES_PER_WRITE, LOOKS_PER_WRITE, Ledger};
+pub use ledger::{BYTES_PER_WRITE, LOOKS_PER_WRITE, Ledger};
 pub use lines::{Line, parse_line};
 pub use reading::{Reading, keys_of, seen};
 pub use repeat::{Repeat, Told, compare};
+pub use row::Audit;

@@ -7,7 +7,7 @@ mod command;
 use std::collections::BTreeMap;
 use std::fs;
 
-use command::{Place, json, patchload, text};
+use command::{Place, json, patchload, text, writing};
 use serde_json::Value;
 
 /// A run with checks: its reports and the simulator's account.
@@ -71,18 +71,7 @@ fn scenario(simulator: &str, (track, checks): (&str, &str)) -> String {
             latency = {{ median = "5ms", p99 = "20ms" }}
             visible_after = {{ median = "40ms", p99 = "100ms" }}
             {simulator}
-            [target.auth]
-            kind = "client-credentials"
-            [data.participants]
-            from = "simulator"
-            [[variant]]
-            name = "attributes"
-            path = "/api/v2/conversations/{{{{ conversation_id }}}}/participants/{{{{ participant_id }}}}/attributes"
-            body = '{{"attributes": {{"{track}": "{{{{ unique }}}}"}}}}'
-            expect = [202]
-            [read]
-            path = "/api/v2/conversations/{{{{ conversation_id }}}}"
-            attributes = "$.participants[?@.id=='{{{{ participant_id }}}}'].attributes"
+            {writing}
             [load]
             spread = "0s"
             stages = [{{ for = "4s", users = 20 }}]
@@ -91,7 +80,8 @@ fn scenario(simulator: &str, (track, checks): (&str, &str)) -> String {
             track = "{track}"
             history = true
             {checks}
-            "#
+            "#,
+        writing = writing(track, "sequential")
     )
 }
 

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use account::{Finding, Look, World, Write};
-use command::{Place, patchload, text};
+use command::{Place, patchload, text, writing};
 
 /// What is not seen so long after its answer is never visible, in microseconds.
 const WITHIN: u64 = 1_000_000;
@@ -74,20 +74,7 @@ fn run(seed: u64, seconds: u64) -> Told {
             truth = 1_000_000
             faults = {{ drop = "2%", revert = {{ share = "1%", for = "1s" }}, lost_update = "100%", applied_500 = "1%",
                        duplicate = "3%", stale_read = "1%" }}
-            [target.auth]
-            kind = "client-credentials"
-            [data.participants]
-            from = "simulator"
-            pick = "random"
-            [[variant]]
-            name = "attributes"
-            path = "/api/v2/conversations/{{{{ conversation_id }}}}/participants/{{{{ participant_id }}}}/attributes"
-            headers = {{ "X-Request-Id" = "{{{{ unique }}}}" }}
-            body = '{{"attributes": {{"k{{{{ user }}}}": "{{{{ unique }}}}"}}}}'
-            expect = [202]
-            [read]
-            path = "/api/v2/conversations/{{{{ conversation_id }}}}"
-            attributes = "$.participants[?@.id=='{{{{ participant_id }}}}'].attributes"
+            {writing}
             [load]
             spread = "300ms"
             stages = [{{ for = "{seconds}s", users = 500 }}]
@@ -109,7 +96,8 @@ fn run(seed: u64, seconds: u64) -> Told {
             settle = "500ms"
             [checks.lost_updates]
             enabled = true
-            "#
+            "#,
+            writing = writing("k{{ user }}", "random")
         ),
     );
     let output =

@@ -9,7 +9,7 @@ mod command;
 use std::collections::BTreeMap;
 use std::fs;
 
-use command::{Place, patchload, text};
+use command::{Place, patchload, text, writing};
 
 /// Operations per second of the 500 users.
 const RATE: u64 = 700;
@@ -51,23 +51,11 @@ fn a_server_that_keeps_its_word_gives_no_finding_with_late_writes_refusals_timeo
             burst = 2_000
             per = "organisation"
             cost = "bytes"
-            [target.auth]
-            kind = "client-credentials"
-            [data.participants]
-            from = "simulator"
-            pick = "random"
-            [[variant]]
-            name = "attributes"
-            path = "/api/v2/conversations/{{{{ conversation_id }}}}/participants/{{{{ participant_id }}}}/attributes"
-            body = '{{"attributes": {{"k{{{{ user }}}}": "{{{{ unique }}}}"}}}}'
-            expect = [202]
+            {writing}
             [retry]
             on = [429, 503, "timeout"]
             max = 3
             backoff = {{ first = "200ms", factor = 2.0, most = "1s", jitter = true }}
-            [read]
-            path = "/api/v2/conversations/{{{{ conversation_id }}}}"
-            attributes = "$.participants[?@.id=='{{{{ participant_id }}}}'].attributes"
             [load]
             spread = "300ms"
             stages = [{{ for = "{seconds}s", users = 500 }}]
@@ -90,6 +78,7 @@ fn a_server_that_keeps_its_word_gives_no_finding_with_late_writes_refusals_timeo
             [checks.lost_updates]
             enabled = true
             "#,
+            writing = writing("k{{ user }}", "random"),
             conversations = 600 + checked / 25,
             // A read costs 1, a write some 35.
             quota = RATE * 36,

@@ -11,7 +11,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::history::{Ack, Event, Look, Occasion, Repetition, Seen, Write};
-use super::tally::Of;
 use crate::measure::Mode;
 
 /// A line of a history.
@@ -114,13 +113,6 @@ pub fn parse_line(text: &str) -> Result<Line, serde_json::Error> {
 }
 
 impl Line {
-    /// What was found of something at an instant, in nanoseconds: as what, and in words.
-    pub(super) fn of_finding(of: Of<'_>, at: u64, (found, text): (&str, String)) -> Self {
-        let Of { row, key, value } = of;
-        let found = found.to_owned();
-        Self::Finding { row: u64::from(row) + 1, key: key.to_owned(), value, at_us: at / 1_000, found, text }
-    }
-
     /// Its text, without its end.
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "texts and numbers are JSON")]

@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use super::bounds::Spans;
 use super::ending::Audited;
 use super::history::Occasion;
-use super::ledger::Untouched;
 use super::order::{Order, View};
 use super::register::Fate;
+use super::row::Untouched;
 use crate::measure::Merge;
 
 /// In so many rows at least each key but one must be absent before that alone proves that writes replace the whole map.

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use super::bounds::nanos;
 use super::history::{Ack, Occasion, REPEATED, Repetition};
 use super::latest::{Period, Periods};
-use super::ledger::{Log, Row};
 use super::order::{Deed, Entry, Order, View};
+use super::row::{Log, Row};
 
 /// The writes of a row that may disturb what is repeated there.
 pub(super) struct Quiet {

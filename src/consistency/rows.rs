@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::bounds::{Spans, nanos};
 use super::history::{Ack, Comparison, Repetition};
 use super::latest::{Period, Periods};
-use super::ledger::{Log, Row};
 use super::merging::{Merges, Rest};
 use super::order::{Entry, Order, owner};
 use super::quiet::Quiet;
 use super::register::{Others, Register, Setting};
+use super::row::{Log, Row};
 use super::tally::{Finding, Of, Tally, operation};
 use crate::measure::{Check, Violation};
 

@@ -68,7 +68,7 @@ impl Tally {
         }
         let text = text();
         if let Some(list) = list {
-            list.push(Line::of_finding(of, at, (check.name(), text.clone())));
+            list.push(line(of, at, check.name(), &text));
         }
         if is_first {
             *told = at;
@@ -108,7 +108,7 @@ impl Tally {
         }
         let what = what();
         if let Some(list) = &mut self.list {
-            list.push(Line::of_finding(of, at, (mode.name(), what.text.clone())));
+            list.push(line(of, at, mode.name(), &what.text));
         }
         if is_first {
             *told = at;
@@ -131,6 +131,13 @@ impl Finding<'_> {
         tally.check(self.variant, self.check, 1);
         tally.find(self, 1, text);
     }
+}
+
+/// What was found of something at an instant, in nanoseconds: as what, and in words.
+fn line(of: Of<'_>, at: u64, found: &str, text: &str) -> Line {
+    let Of { row, key, value } = of;
+    let (key, found, text) = (key.to_owned(), found.to_owned(), text.to_owned());
+    Line::Finding { row: u64::from(row) + 1, key, value, at_us: at / 1_000, found, text }
 }
 
 /// An operation by its number.
@@ -157,9 +164,8 @@ mod tests {
             tally.find(&Finding { variant: 0, check, at, of: OF }, 1, || instant(at * 1_000_000_000));
         }
         tally.violate((0, Mode::Replay), 1, OF, || Violation { text: "differs".into(), requests: vec![] });
-        let line = |found: &str, at, text: &str| Line::of_finding(OF, at, (found, text.to_owned()));
-        let lost = |at: u64| line("lost", at, &instant(at * 1_000_000_000));
-        let expected = [lost(5), lost(7), line("replay", 1, "differs")];
+        let lost = |at: u64| line(OF, at, "lost", &instant(at * 1_000_000_000));
+        let expected = [lost(5), lost(7), line(OF, 1, "replay", "differs")];
         assert_eq!(tally.into_list(), expected);
     }
 

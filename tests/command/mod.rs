@@ -38,6 +38,29 @@ pub fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
+/// A variant that gives an attribute the operation's `unique`, on all participants of the simulator, and how it is read. Each
+/// request says which operation it is of.
+pub fn writing(key: &str, pick: &str) -> String {
+    format!(
+        r#"
+        [target.auth]
+        kind = "client-credentials"
+        [data.participants]
+        from = "simulator"
+        pick = "{pick}"
+        [[variant]]
+        name = "attributes"
+        path = "/api/v2/conversations/{{{{ conversation_id }}}}/participants/{{{{ participant_id }}}}/attributes"
+        headers = {{ "X-Request-Id" = "{{{{ unique }}}}" }}
+        body = '{{"attributes": {{"{key}": "{{{{ unique }}}}"}}}}'
+        expect = [202]
+        [read]
+        path = "/api/v2/conversations/{{{{ conversation_id }}}}"
+        attributes = "$.participants[?@.id=='{{{{ participant_id }}}}'].attributes"
+        "#
+    )
+}
+
 /// A folder of its own for a test: its scenarios and its results.
 pub struct Place(tempfile::TempDir);
 

@@ -1,9 +1,10 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
+use crate::consistency::Reading;
 use crate::consistency::store::{bounds, ms, parse};
 use crate::consistency::{Ack, Comparison, Seen};
 use crate::measure::{Check, Mode, VariantChecks};
