@@ -257,7 +257,7 @@ fn confirm(told: &Told) {
         if !is_confirmed(world, finding) {
             *wrong += 1;
             if *wrong <= 3 {
-                println!("not confirmed: {finding:?} {:?}", world.writes.get(&finding.value));
+                println!("not confirmed: {finding:#?} {:#?}", world.of_row(finding.row));
             }
         }
     }
@@ -277,7 +277,7 @@ fn findings_are_confirmed_by_the_account_what_could_be_observed_is_found_and_int
     let (seeds, writes) = (variable("DETECTION_SEEDS", 2), variable("DETECTION_WRITES", 8_000));
     let mut covered = BTreeMap::from(DRAWN.map(|(name, _)| (name, 0)));
     let mut observed = Observed::new();
-    for seed in 1..=seeds {
+    for seed in variable("DETECTION_FROM", 1)..=seeds {
         let told = run(seed, writes.div_ceil(RATE) + 1);
         let sent: usize = told.world.writes.values().map(Vec::len).sum();
         println!("seed {seed}: {sent} writes, clocks within {} us", told.world.tolerance);

@@ -177,6 +177,13 @@ impl World {
         world
     }
 
+    /// All that was written to a row, and all looks at it.
+    pub fn of_row(&self, row: u64) -> (Vec<(&u64, &Write)>, Vec<(&String, &Look)>) {
+        let writes = self.writes.iter().flat_map(|(value, all)| all.iter().map(move |write| (value, write)));
+        let looks = self.looks.iter().flat_map(|((_, key), all)| all.iter().map(move |look| (key, look)));
+        (writes.filter(|(_, write)| write.row == row).collect(), looks.filter(|(_, look)| look.row == row).collect())
+    }
+
     /// An instant of the run on the simulator's clock.
     pub fn there(&self, run: u64) -> u64 {
         u64::try_from(i64::try_from(run).unwrap() + self.offset).unwrap()
