@@ -27,7 +27,7 @@ mod properties;
 mod store;
 
 pub use bounds::Bounds;
-pub use history::{Ack, Comparison, Event, Look, Occasion, Place, REPEATED, Repetition, Seen, Write};
+pub use history::{Ack, Comparison, Event, Look, Occasion, Place, REPEATED, Repetition, Seen, Untracked, Write};
 pub use ledger::{BYTES_PER_WRITE, LOOKS_PER_WRITE, Ledger};
 pub use lines::{Line, parse_line};
 pub use reading::{Reading, keys_of, seen};

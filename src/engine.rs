@@ -39,7 +39,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, LocalSet};
 use url::Url;
 
-pub use audit::Auditor;
+pub use audit::{AuditError, Auditor};
 pub use checks::Records;
 pub use clock::{PausableClock, RunClock};
 pub use lanes::{Lane, Lanes, Permit, Turn};
@@ -212,7 +212,10 @@ pub async fn run_with<X: Transport + 'static, U: Fn() -> X + Clone + 'static>(
     }
     crew.join()?;
     let mut totals = collector.into_totals();
-    totals.checks = records.as_ref().map(|records| records.judge(&scenario));
+    if let Some(records) = &mut records {
+        records.close();
+        totals.checks = Some(records.judge(&scenario));
+    }
     let target_refused = !warnings.is_empty();
     if logins.failed > 0 {
         warnings.insert(0, Warning::RenewalsFailed { count: logins.failed, last_error });

@@ -27,6 +27,7 @@ fn a_register_with_a_hundred_thousand_writes_and_looks_is_judged_in_well_under_a
         confirming: Duration::from_secs(1),
         audits: 3,
         sightings: 1,
+        end: Duration::MAX,
     };
     let shapes: [&dyn Fn(u64) -> Seen; 4] = [&|_| Seen::Nothing, &Seen::Value, &|n| Seen::Value(n / 2), &|n| {
         if n % 2 == 0 { Seen::Value(n % 100) } else { Seen::Nothing }

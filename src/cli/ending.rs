@@ -92,6 +92,7 @@ fn exit_of(warning: &Warning) -> Exit {
         | Warning::Killed { .. }
         | Warning::BudgetSpent { .. }
         | Warning::RowsRanOut { .. }
+        | Warning::AuditIncomplete { .. }
         | Warning::NotRestored { .. } => Exit::Done,
     }
 }

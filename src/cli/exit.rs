@@ -73,6 +73,8 @@ pub(super) enum Failure {
     #[error(transparent)]
     Snapshot(#[from] engine::SnapshotError),
     #[error(transparent)]
+    Audit(#[from] engine::AuditError),
+    #[error(transparent)]
     Results(#[from] results::Error),
     #[error(transparent)]
     Simulator(#[from] sim::Error),
@@ -97,9 +99,10 @@ impl Failure {
             Self::Login(http::LoginError::Client(_))
             | Self::Unreachable(http::ProbeError::Client(_))
             | Self::Snapshot(engine::SnapshotError::Client(_)) => Exit::Internal,
-            Self::Login(_) | Self::Unreachable(_) | Self::Snapshot(engine::SnapshotError::Unreadable { .. }) => {
-                Exit::TargetUnusable
-            }
+            Self::Login(_)
+            | Self::Unreachable(_)
+            | Self::Audit(_)
+            | Self::Snapshot(engine::SnapshotError::Unreadable { .. }) => Exit::TargetUnusable,
             Self::Scenario(_)
             | Self::NoSimulator(_)
             | Self::NoTruth

@@ -22,7 +22,7 @@ use super::say;
 use super::screen::Screen;
 use super::seats::Seats;
 use super::signals::Signals;
-use crate::engine::{self, Auditor, Ended, Job, Placement, Stop, TokenKeeper};
+use crate::engine::{self, Auditor, Ended, Job, Placement, Records, Stop, TokenKeeper};
 use crate::http;
 use crate::judge::{self, Demand, Judgement};
 use crate::measure::{Header, Host, Restoration, Run, SCHEMA, State, Warning};
@@ -250,7 +250,7 @@ async fn reach(scenario: &Arc<Scenario>, base: &Url, signals: &mut Signals) -> R
         let mut auditor = Auditor::new(scenario, base, &tokens).map_err(engine::Error::from)?;
         if let Some(auditor) = &mut auditor {
             say(&format!("reading {} resources before the run", count(scenario.audited())));
-            auditor.before().await;
+            auditor.before().await?;
         }
         tokens.renew_overdue().await;
         Ok(Some(Reached { tokens, guard, auditor }))
@@ -263,11 +263,13 @@ async fn reach(scenario: &Arc<Scenario>, base: &Url, signals: &mut Signals) -> R
 
 /// Compares what is there after the run with what was acknowledged, unless a signal comes.
 async fn audit(mut auditor: Auditor, ended: &mut Ended, signals: &mut Signals) {
+    let rows = ended.records.as_ref().map_or(0, Records::rows);
     say("reading what the run has written, to compare it with what was acknowledged; Ctrl-C to leave that out");
     tokio::select! {
-        () = auditor.after(ended) => {}
-        () = signals.next() => say("left out: lost updates are not judged"),
+        () = auditor.after(ended) => return,
+        () = signals.next() => {}
     }
+    ended.warnings.push(Warning::AuditIncomplete { rows, of: rows, first: "left out by a signal".to_owned() });
 }
 
 /// A run and what went wrong beside it.

@@ -20,6 +20,8 @@ pub struct Bounds {
     pub audits: usize,
     /// So many before it is said to be there; likewise.
     pub sightings: usize,
+    /// Nobody looked any more after this instant, but for the audit.
+    pub end: Duration,
 }
 
 /// The same, in the unit of the ledger.
@@ -31,11 +33,12 @@ pub(super) struct Spans {
     pub(super) confirming: u64,
     pub(super) audits: usize,
     pub(super) sightings: usize,
+    pub(super) end: u64,
 }
 
 impl From<Bounds> for Spans {
     fn from(bounds: Bounds) -> Self {
-        let Bounds { within, order, confirmations, confirming, audits, sightings } = bounds;
+        let Bounds { within, order, confirmations, confirming, audits, sightings, end } = bounds;
         Self {
             within: nanos(within),
             order: nanos(order),
@@ -43,6 +46,7 @@ impl From<Bounds> for Spans {
             confirming: nanos(confirming),
             audits: audits.max(1),
             sightings: sightings.max(1),
+            end: nanos(end),
         }
     }
 }

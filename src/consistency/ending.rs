@@ -35,7 +35,8 @@ pub(super) fn last(order: &Order, spans: &Spans) -> Option<Last> {
     let is_there = |look: &View| look.end >= Some(order.deeds[i].start);
     let in_the_end = |is: bool| looks.iter().rev().take_while(|look| is_there(look) == is).count();
     // A value that was there before it was sent may be that of any write.
-    let is_unclear = order.is_shared || looks.is_empty() || order.deeds.iter().any(|deed| deed.is_leftover);
+    let is_leftover = order.deeds.iter().any(|deed| deed.is_leftover);
+    let is_unclear = order.is_shared || looks.is_empty() || is_leftover || order.is_written_aside(i);
     let state = if is_unclear {
         Audited::Unclear
     } else if in_the_end(false) >= spans.audits {

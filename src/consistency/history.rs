@@ -52,6 +52,25 @@ pub struct Write {
     pub ack: Ack,
 }
 
+/// One write of a request that gives the tracked attribute no value of its own: of a variant that is not checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Untracked {
+    /// The first data row that names the resource.
+    pub row: u32,
+    /// The number of the operation.
+    pub number: u64,
+    /// Index of its variant.
+    pub variant: usize,
+    /// Whether it may have written the tracked attribute all the same.
+    pub names_key: bool,
+    /// It was handed to the transport.
+    pub sent: Duration,
+    /// Its answer was there, or it was given up.
+    pub done: Duration,
+    /// What the answer says.
+    pub ack: Ack,
+}
+
 /// What a read shows of a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Seen {
@@ -128,12 +147,16 @@ pub struct Comparison {
 pub enum Event {
     /// A write.
     Write(Write),
+    /// A write to a resource that leaves no value to look for.
+    Untracked(Untracked),
     /// A read.
     Look(Look),
     /// An operation that was repeated; its writes and reads are events of their own.
     Repetition(Repetition),
     /// A check of the operation with this number, of this variant, ended before it could tell: why, in a few words.
     GivenUp {
+        /// The first data row that names its resource.
+        row: u32,
         /// The number of the operation.
         value: u64,
         /// Index of its variant.

@@ -1,16 +1,16 @@
 //! Keeps writes and looks in bounded memory, and has them judged when all are known.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::bounds::{Bounds, Spans, nanos};
 use super::ending::{Audited, audited};
-use super::history::{Event, Look, Occasion, Place, Repetition, Write};
+use super::history::{Event, Look, Occasion, Place, Repetition, Untracked, Write};
 use super::lines::Line;
 use super::merging::Merges;
 use super::order::{Entry, Glance, Order};
 use super::reading::seen;
-use super::row::{Audit, Log, Row, Untouched};
+use super::row::{Aside, Audit, Log, Row, Untouched};
 use super::rows;
 use super::tally::Tally;
 use crate::measure::{Checks, Effort};
@@ -35,8 +35,16 @@ pub struct Ledger {
     writes: usize,
     looks: usize,
     beyond: u64,
-    /// By the operation's number: its variant, and why its check ended early.
-    given_up: BTreeMap<u64, (usize, &'static str)>,
+    /// By the operation's number.
+    given_up: BTreeMap<u64, GivenUp>,
+}
+
+/// A check that ended early.
+#[derive(Debug, Clone, Copy)]
+struct GivenUp {
+    row: u32,
+    variant: usize,
+    why: &'static str,
 }
 
 impl Ledger {
@@ -65,12 +73,19 @@ impl Ledger {
                 self.log(place).writes.push(entry);
                 self.writes += 1;
             }
+            Event::Untracked(write) if !self.keeps(write.row) => self.beyond += 1,
+            Event::Untracked(Untracked { row, number, variant, names_key, sent, done, ack }) => {
+                let variant = u32::try_from(variant).unwrap_or(u32::MAX);
+                let entry = Entry { value: number, sent: nanos(sent), done: nanos(done), variant, ack };
+                self.rows.entry(row).or_default().untracked.push(Aside { entry, names_key });
+                self.writes += 1;
+            }
             Event::Look(look) if self.keeps(look.place.row) => self.look(look),
             Event::Repetition(repetition) if self.keeps(repetition.place.row) => {
                 self.rows.entry(repetition.place.row).or_default().repetitions.push(repetition);
             }
-            Event::GivenUp { value, variant, why } if self.given_up.len() < self.most_writes => {
-                self.given_up.insert(value, (variant, why));
+            Event::GivenUp { row, value, variant, why } if self.keeps(row) => {
+                self.given_up.insert(value, GivenUp { row, variant, why });
             }
             Event::Look(_) | Event::Repetition(_) | Event::GivenUp { .. } => {}
         }
@@ -104,7 +119,7 @@ impl Ledger {
     pub fn is_in_doubt(&self, row: u32, bounds: &Bounds) -> bool {
         let Some(row) = self.rows.get(&row) else { return false };
         let spans = Spans::from(*bounds);
-        let is_open = |log: &Log| audited(&Order::new(&log.writes, &log.looks, &spans), &spans) == Audited::Open;
+        let is_open = |log: &Log| audited(&Order::new(log, &row.untracked, &spans), &spans) == Audited::Open;
         row.untouched
             .as_ref()
             .is_some_and(|untouched| !untouched.changed.is_empty() && untouched.readings < spans.audits)
@@ -120,10 +135,17 @@ impl Ledger {
     pub fn history(&self) -> impl Iterator<Item = Event> {
         let of_rows = self.rows.iter().flat_map(|(row, known)| {
             let logs = known.keys.iter().flat_map(|(key, log)| events(Place { row: *row, key: key.clone() }, log));
-            logs.chain(known.repetitions.iter().cloned().map(Event::Repetition))
+            let untracked = known.untracked.iter().map(|aside| untracked(*row, aside));
+            logs.chain(untracked).chain(known.repetitions.iter().cloned().map(Event::Repetition))
         });
         let given_up = self.given_up.iter();
-        of_rows.chain(given_up.map(|(value, (variant, why))| Event::GivenUp { value: *value, variant: *variant, why }))
+        let given_up = given_up.map(|(value, GivenUp { row, variant, why })| Event::GivenUp {
+            row: *row,
+            value: *value,
+            variant: *variant,
+            why,
+        });
+        of_rows.chain(given_up)
     }
 
     /// What all of it says. Of the effort only what the ledger holds and what it had no room for: the requests are counted
@@ -148,7 +170,7 @@ impl Ledger {
 
     fn judge_into(&self, tally: &mut Tally, bounds: &Bounds, requests: &dyn Fn(&Repetition) -> Vec<String>) -> Merges {
         let spans = Spans::from(*bounds);
-        let given_up: BTreeMap<_, _> = self.given_up.iter().map(|(value, (_, why))| (*value, *why)).collect();
+        let given_up: BTreeMap<_, _> = self.given_up.iter().map(|(value, given_up)| (*value, given_up.why)).collect();
         let mut merges = Merges::default();
         for (number, row) in &self.rows {
             let judged = rows::Judged { number: *number, row, spans: &spans, given_up: &given_up, requests };
@@ -179,15 +201,15 @@ impl Ledger {
     /// Lets go of half of the rows, and of what is known of them.
     fn halve(&mut self) {
         self.halvings += 1;
-        let rows = std::mem::take(&mut self.rows);
+        let (rows, given_up) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.given_up));
         self.rows = rows.into_iter().filter(|(row, _)| self.keeps(*row)).collect();
         let logs = || self.rows.values().flat_map(|row| row.keys.values());
-        let writes = logs().map(|log| log.writes.len()).sum();
+        let untracked: usize = self.rows.values().map(|row| row.untracked.len()).sum();
+        let writes = logs().map(|log| log.writes.len()).sum::<usize>() + untracked;
         let looks = logs().map(|log| log.looks.len()).sum();
-        let kept: BTreeSet<_> = logs().flat_map(|log| &log.writes).map(|entry| entry.value).collect();
         self.beyond += u64::try_from(self.writes - writes).unwrap_or(u64::MAX);
         (self.writes, self.looks) = (writes, looks);
-        self.given_up.retain(|value, _| kept.contains(value));
+        self.given_up = given_up.into_iter().filter(|(_, given_up)| self.keeps(given_up.row)).collect();
     }
 }
 
@@ -206,6 +228,14 @@ fn events(place: Place, log: &Log) -> impl Iterator<Item = Event> {
         Event::Look(Look { place: of_looks.clone(), occasion, sent, done, seen })
     });
     writes.chain(looks)
+}
+
+/// An untracked write of a row.
+fn untracked(row: u32, Aside { entry, names_key }: &Aside) -> Event {
+    let Entry { value: number, sent, done, variant, ack } = *entry;
+    let variant = usize::try_from(variant).unwrap_or(usize::MAX);
+    let (sent, done) = (Duration::from_nanos(sent), Duration::from_nanos(done));
+    Event::Untracked(Untracked { row, number, variant, names_key: *names_key, sent, done, ack })
 }
 
 /// The bits of a row's number well mixed: the finaliser of `SplitMix64` (Steele, Lea and Flood 2014).

@@ -1,6 +1,6 @@
 //! The history as JSON lines, for checkers that others wrote.
 //!
-//! One line is one event, a map with `type`: `write`, `look`, `repetition` or `given_up`; behind them is what was made of
+//! One line is one event, a map with `type`: `write`, `untracked`, `look`, `repetition` or `given_up`; behind them is what was made of
 //! them, each `finding` in a line. `row` counts data rows from 1,
 //! `key` names the attribute, `value` is the number of the operation, `variant` its variant's index from 0. Instants are
 //! whole microseconds since the start of the run, rounded down: of two events that are in order one may end where the other
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::history::{Ack, Event, Look, Occasion, Repetition, Seen, Write};
+use super::history::{Ack, Event, Look, Occasion, Repetition, Seen, Untracked, Write};
 use crate::measure::Mode;
 
 /// A line of a history.
@@ -32,6 +32,23 @@ pub enum Line {
         /// Its answer was there, or it was given up.
         done_us: u64,
         /// `accepted`, `refused`, `failed`, `unknown` or `not_sent`.
+        ack: String,
+    },
+    /// An attempt of a variant that is not checked: what it wrote is not told.
+    Untracked {
+        /// The data row, counted from 1.
+        row: u64,
+        /// The number of the operation.
+        number: u64,
+        /// Index of its variant.
+        variant: usize,
+        /// Whether it may have written the tracked attribute all the same.
+        names_key: bool,
+        /// It was handed to the transport.
+        sent_us: u64,
+        /// Its answer was there, or it was given up.
+        done_us: u64,
+        /// As of a write.
         ack: String,
     },
     /// A read of one attribute.
@@ -95,6 +112,8 @@ pub enum Line {
     },
     /// A check that ended before it could tell.
     GivenUp {
+        /// The data row, counted from 1.
+        row: u64,
         /// The number of the operation.
         value: u64,
         /// Index of its variant.
@@ -127,21 +146,16 @@ impl From<&Event> for Line {
             Event::Write(write) => of_write(write),
             Event::Look(look) => of_look(look),
             Event::Repetition(repetition) => of_repetition(repetition),
-            Event::GivenUp { value, variant, why } => {
-                Self::GivenUp { value: *value, variant: *variant, why: (*why).to_owned() }
+            Event::Untracked(write) => of_untracked(write),
+            Event::GivenUp { row, value, variant, why } => {
+                let row = u64::from(*row) + 1;
+                Self::GivenUp { row, value: *value, variant: *variant, why: (*why).to_owned() }
             }
         }
     }
 }
 
 fn of_write(Write { place, value, variant, sent, done, ack }: &Write) -> Line {
-    let ack = match ack {
-        Ack::Accepted => "accepted",
-        Ack::Refused => "refused",
-        Ack::Failed => "failed",
-        Ack::Unknown => "unknown",
-        Ack::NotSent => "not_sent",
-    };
     Line::Write {
         row: u64::from(place.row) + 1,
         key: place.key.to_string(),
@@ -149,8 +163,31 @@ fn of_write(Write { place, value, variant, sent, done, ack }: &Write) -> Line {
         variant: *variant,
         sent_us: micros(*sent),
         done_us: micros(*done),
-        ack: ack.to_owned(),
+        ack: name(*ack),
     }
+}
+
+fn of_untracked(Untracked { row, number, variant, names_key, sent, done, ack }: &Untracked) -> Line {
+    Line::Untracked {
+        row: u64::from(*row) + 1,
+        number: *number,
+        variant: *variant,
+        names_key: *names_key,
+        sent_us: micros(*sent),
+        done_us: micros(*done),
+        ack: name(*ack),
+    }
+}
+
+fn name(ack: Ack) -> String {
+    let name = match ack {
+        Ack::Accepted => "accepted",
+        Ack::Refused => "refused",
+        Ack::Failed => "failed",
+        Ack::Unknown => "unknown",
+        Ack::NotSent => "not_sent",
+    };
+    name.to_owned()
 }
 
 fn of_look(Look { place, occasion, sent, done, seen }: &Look) -> Line {
@@ -240,7 +277,12 @@ mod tests {
                     Event::Repetition(Repetition { mode, place, value, variant, from, to, comparison })
                 }
             ),
-            numbers.prop_map(|(value, variant)| Event::GivenUp { value, variant, why: "no room" }),
+            (any::<u32>(), numbers).prop_map(|(row, (value, variant))| Event::GivenUp {
+                row,
+                value,
+                variant,
+                why: "no room"
+            }),
         ]
     }
 

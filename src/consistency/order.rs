@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::bounds::Spans;
 use super::history::{Ack, Occasion, Seen};
 use super::latest::{Period, Periods, RangeMax};
+use super::row::{Aside, Log};
 
 /// An attempt to write a value, as the ledger keeps it. Instants are nanoseconds since the start of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +86,21 @@ pub(super) struct Order {
     pub(super) is_shared: bool,
     of_value: BTreeMap<u64, usize>,
     periods: Periods,
+    /// Until when untracked writes may have written the register.
+    aside_until: Option<u64>,
     ends: RangeMax,
+}
+
+/// The owner of what belongs to no register and no deed.
+pub(super) const NOBODY: u64 = u64::MAX;
+
+impl Entry {
+    /// When it may have had its effect, as long as nothing unusual happens, where that may be so long after its answer; `None`
+    /// where it had none.
+    pub(super) fn period(&self, order: u64) -> Option<Period> {
+        let may_have = !matches!(self.ack, Ack::Refused | Ack::NotSent);
+        may_have.then_some(Period { from: self.sent, to: self.done.saturating_add(order) })
+    }
 }
 
 impl Deed {
@@ -96,8 +111,10 @@ impl Deed {
 }
 
 impl Order {
-    pub(super) fn new(entries: &[Entry], glances: &[Glance], spans: &Spans) -> Self {
-        let mut glances = glances.to_vec();
+    /// Of the writes and looks of a register, beside which untracked writes may have written it, too.
+    pub(super) fn new(log: &Log, untracked: &[Aside], spans: &Spans) -> Self {
+        let Log { writes: entries, looks: glances } = log;
+        let mut glances = glances.clone();
         glances.sort_by_key(|glance| (glance.sent, glance.done));
         let mut deeds = deeds(entries, &glances, spans.order);
         deeds.sort_by_key(|deed| (deed.start, deed.value));
@@ -117,9 +134,13 @@ impl Order {
         };
         let ends = RangeMax::new(looks.iter().map(|view| view.end).collect());
         let of_deed = |(i, deed): (usize, &Deed)| deed.period().map(|period| (period, owner(i)));
-        let periods = Periods::new(deeds.iter().enumerate().filter_map(of_deed));
+        let untracked = untracked.iter().filter(|aside| aside.names_key);
+        let of_untracked: Vec<_> = untracked.filter_map(|aside| aside.entry.period(spans.order)).collect();
+        let aside_until = of_untracked.iter().map(|period| period.to).max();
+        let of_untracked = of_untracked.into_iter().map(|period| (period, NOBODY));
+        let periods = Periods::new(deeds.iter().enumerate().filter_map(of_deed).chain(of_untracked));
         let is_shared = is_shared(&glances, is_foreign);
-        Self { deeds, looks, audits, is_shared, of_value, periods, ends }
+        Self { deeds, looks, audits, is_shared, of_value, periods, aside_until, ends }
     }
 
     /// The index of the deed that writes this value.
@@ -134,6 +155,11 @@ impl Order {
             _ => None,
         };
         self.deeds.iter().enumerate().rev().find_map(accepted)
+    }
+
+    /// Whether an untracked write may have been applied after the deed with this index.
+    pub(super) fn is_written_aside(&self, deed: usize) -> bool {
+        self.aside_until.is_some_and(|until| until > self.deeds[deed].start)
     }
 
     /// Whether another write, sent before `until`, may have been applied after the deed with this index.
@@ -154,7 +180,7 @@ impl Order {
 
 /// An index as the owner of its instants.
 pub(super) fn owner(deed: usize) -> u64 {
-    u64::try_from(deed).unwrap_or(u64::MAX)
+    u64::try_from(deed).unwrap_or(NOBODY)
 }
 
 /// All attempts of each value together. `glances` are sorted by the instants at which they were sent.

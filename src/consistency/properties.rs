@@ -348,7 +348,7 @@ proptest! {
         prop_assert!(sum(Check::Visible) <= sampled);
         let hits: u64 = checks.variants.iter().map(|variant| variant.visible.len()).sum();
         let visible: u64 = checks.variants.iter().map(|v| v.findings[Check::Visible.index()].found).sum();
-        prop_assert!(hits <= visible);
+        prop_assert!(visible <= hits);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::bounds::nanos;
 use super::history::{Ack, Occasion, REPEATED, Repetition};
 use super::latest::{Period, Periods};
-use super::order::{Deed, Entry, Order, View};
+use super::order::{Deed, Entry, NOBODY, Order, View};
 use super::row::{Log, Row};
 
 /// The writes of a row that may disturb what is repeated there.
@@ -34,7 +34,10 @@ struct Kind {
 impl Quiet {
     /// Of a row with the orders of its registers; nothing is seen for the first time later than `within` after its answer.
     pub(super) fn new(row: &Row, orders: &[(Arc<str>, Order)], within: u64) -> Self {
-        let mut all = Vec::new();
+        let mut all: Vec<_> = {
+            let entries = row.untracked.iter().map(|aside| &aside.entry).filter(|entry| may_have_an_effect(entry));
+            entries.map(|entry| (period(entry, within), NOBODY)).collect()
+        };
         let mut kinds = BTreeMap::new();
         for (key, order) in orders {
             let (log, mut by_variant) = (&row.keys[key], BTreeMap::<u32, Vec<&Entry>>::new());
@@ -43,7 +46,7 @@ impl Quiet {
                 by_variant.entry(entry.variant).or_default().push(entry);
             }
             for (variant, entries) in by_variant {
-                let number = u64::try_from(kinds.len()).unwrap_or(u64::MAX);
+                let number = u64::try_from(kinds.len()).unwrap_or(NOBODY);
                 all.extend(entries.iter().map(|entry| (period(entry, within), number)));
                 kinds.insert((key.clone(), variant), Kind::new(number, &entries, &register, within));
             }

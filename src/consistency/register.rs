@@ -122,12 +122,14 @@ impl<'a> Register<'a> {
         let deed = self.order.deeds[i];
         let is_sampled = self.cases[i].is_sampled;
         match deed.standing {
-            _ if deed.is_leftover => Err("its value was there before it was sent"),
+            _ if deed.is_leftover => {
+                Err("its value was there before it was sent: another --seed has values of its own")
+            }
             Standing::Unknown => Err("nobody knows whether it took effect"),
             Standing::Denied { failed } => self.denied(i, failed, tally),
             Standing::Accepted { done } if is_sampled => {
                 self.visible(i, done, tally)?;
-                self.kept(i, tally);
+                self.kept(i, done, tally);
                 if self.cases[i].polled.is_some() {
                     tally.check(deed.variant, Check::Phantom, 1);
                 }
@@ -141,8 +143,8 @@ impl<'a> Register<'a> {
     fn denied(&self, i: usize, failed: bool, tally: &mut Tally) -> Result<(), &'static str> {
         let (deed, case) = (&self.order.deeds[i], &self.cases[i]);
         if let Some(hit) = case.first {
-            // Failed writes that were not sampled are not looked for: counting those that are met would raise the share.
-            if case.is_sampled || !failed {
+            // Those that were not sampled are not looked for: counting the ones that are met would raise the share.
+            if case.is_sampled {
                 let word = if failed { "failed" } else { "was refused" };
                 self.finding(deed, Check::Phantom).count(tally, || {
                     format!("{}: {word} at {}, seen at {}", self.name(deed), instant(deed.done), instant(hit.done))
@@ -150,38 +152,32 @@ impl<'a> Register<'a> {
             }
             return Ok(());
         }
+        if !case.is_sampled {
+            return Ok(());
+        }
         let late = deed.done.saturating_add(self.setting.spans.within);
         let look = case.polled.filter(|look| look.sent >= late).ok_or(NO_LOOK)?;
         if self.order.is_disturbed(i, look.done) {
             return Err(WRITTEN);
         }
-        if case.is_sampled {
-            tally.check(deed.variant, Check::Phantom, 1);
-        }
+        tally.check(deed.variant, Check::Phantom, 1);
         Ok(())
     }
 
-    /// Whether a sampled write that was accepted at `done` is ever seen.
+    /// Whether a sampled write that was accepted at `done` is seen in time.
     fn visible(&mut self, i: usize, done: u64, tally: &mut Tally) -> Result<(), &'static str> {
         let deed = self.order.deeds[i];
         let late = done.saturating_add(self.setting.spans.within);
-        if let Some(hit) = self.cases[i].first {
-            let text = || format!("{}: accepted at {}, seen at {}", self.name(&deed), instant(done), instant(hit.done));
-            self.finding(&deed, Check::Visible).count(tally, text);
-            if hit.occasion != Occasion::Audit {
-                let miss = self.miss_before(&hit).map_or(done, |miss| miss.max(done));
-                tally.seen_after(deed.variant, hit.done.saturating_sub(done), hit.done.saturating_sub(miss));
-            }
-            // Others would be inconclusive if they had not been seen: counting them would lower the share.
-            let until = late.saturating_add(self.setting.spans.confirming);
-            if !self.order.is_disturbed(i, until) {
-                self.count(i, Check::NeverVisible, until, tally);
-            }
-            return Ok(());
-        }
         let from = self.order.looks.partition_point(|look| look.sent < deed.start);
         let decisive = self.order.looks.partition_point(|look| look.sent < late);
-        let last = self.gone(i, from, decisive)?;
+        let last = match (self.gone(i, from, decisive), self.cases[i].first) {
+            (Ok(last), _) => last,
+            (Err(_), Some(hit)) => {
+                self.seen(i, (done, late), &hit, tally);
+                return Ok(());
+            }
+            (Err(why), None) => return Err(why),
+        };
         let looks = last + 1 - from;
         tally.check(deed.variant, Check::Visible, 1);
         let end = self.order.looks[last].done;
@@ -189,8 +185,9 @@ impl<'a> Register<'a> {
         self.cases[i].is_missing = true;
         tally.find(&self.finding(&deed, check), 1, || {
             let (name, end, shown) = (self.name(&deed), instant(end), self.shown(&self.order.looks[last]));
+            let later = self.cases[i].first.map_or_else(String::new, |hit| format!("; seen at {}", instant(hit.done)));
             format!(
-                "{name}: accepted at {}, not seen in {looks} looks up to {end}, the last of which showed {shown}{}",
+                "{name}: accepted at {}, not seen in {looks} looks up to {end}, the last of which showed {shown}{later}{}",
                 instant(done),
                 hint(check)
             )
@@ -198,24 +195,49 @@ impl<'a> Register<'a> {
         Ok(())
     }
 
-    /// Whether a sampled write that was seen stays.
-    fn kept(&mut self, i: usize, tally: &mut Tally) {
+    /// Counts a sampled write that was accepted at `done` and seen.
+    fn seen(&mut self, i: usize, (done, late): (u64, u64), hit: &View, tally: &mut Tally) {
         let deed = self.order.deeds[i];
-        let Case { latest, rechecked, in_audit, .. } = self.cases[i];
-        let Some(latest) = latest else { return };
+        if hit.occasion == Occasion::Audit {
+            return;
+        }
+        let miss = self.miss_before(hit).map_or(done, |miss| miss.max(done));
+        tally.seen_after(deed.variant, hit.done.saturating_sub(done), hit.done.saturating_sub(miss));
+        // Others would be inconclusive if they had not been seen: counting them would lower the share of those never seen.
+        let until = late.saturating_add(self.setting.spans.confirming);
+        if self.would_conclude(i, until) && !self.setting.given_up.contains_key(&deed.value) {
+            let text = || format!("{}: accepted at {}, seen at {}", self.name(&deed), instant(done), instant(hit.done));
+            self.finding(&deed, Check::Visible).count(tally, text);
+            self.count(i, Check::NeverVisible, until, tally);
+        }
+    }
+
+    /// Whether looks up to this time would have told that the write is missing, had it been.
+    fn would_conclude(&self, i: usize, until: u64) -> bool {
+        until <= self.setting.spans.end && !self.order.is_disturbed(i, until)
+    }
+
+    /// Whether a sampled write that was seen in time stays.
+    fn kept(&mut self, i: usize, done: u64, tally: &mut Tally) {
+        let deed = self.order.deeds[i];
+        let Case { latest, rechecked, in_audit, is_missing, .. } = self.cases[i];
+        let Some(latest) = latest.filter(|_| !is_missing) else { return };
+        // What is gone before may have been read from where it was not yet.
+        let late = done.saturating_add(self.setting.spans.within);
         if let Some(look) = rechecked {
             // Others would be inconclusive if they had been gone.
-            let until = look.done.saturating_add(self.setting.spans.confirming);
-            if !self.order.is_disturbed(i, until) {
+            let until = look.done.max(late).saturating_add(self.setting.spans.confirming);
+            if self.would_conclude(i, until) {
                 self.count(i, Check::Reverted, until, tally);
                 return;
             }
         }
-        let from = self.order.looks.partition_point(|look| look.sent < latest.done);
         if in_audit {
             return;
         }
-        if let Ok(last) = self.gone(i, from, from) {
+        let from = self.order.looks.partition_point(|look| look.sent < latest.done);
+        let decisive = self.order.looks.partition_point(|look| look.sent < latest.done.max(late));
+        if let Ok(last) = self.gone(i, from, decisive) {
             let end = self.order.looks[last].done;
             let check = self.count(i, Check::Reverted, end, tally);
             self.cases[i].is_missing = true;
@@ -276,8 +298,15 @@ impl<'a> Register<'a> {
     /// Whether the last write that was accepted is there in the end.
     fn audit(&mut self, tally: &mut Tally) -> Audited {
         let Some(Last { i, done, state }) = last(self.order, self.setting.spans) else { return Audited::Unclear };
-        if matches!(state, Audited::Unclear | Audited::Open) {
-            return state;
+        match state {
+            Audited::Unclear => return state,
+            Audited::Open => {
+                let deed = self.order.deeds[i];
+                self.finding(&deed, Check::Indeterminate)
+                    .count(tally, || format!("{}: the readings after the run are too few to tell", self.name(&deed)));
+                return state;
+            }
+            Audited::Present | Audited::Missing => {}
         }
         let (deed, latest) = (self.order.deeds[i], self.cases[i].latest);
         let end = self.order.audits.last().map_or(0, |look| look.done);

@@ -13,6 +13,8 @@ use super::reading::Reading;
 #[derive(Debug, Default)]
 pub(super) struct Row {
     pub(super) keys: BTreeMap<Arc<str>, Log>,
+    /// Writes that leave no value to look for.
+    pub(super) untracked: Vec<Aside>,
     pub(super) repetitions: Vec<Repetition>,
     pub(super) untouched: Option<Untouched>,
 }
@@ -22,6 +24,14 @@ pub(super) struct Row {
 pub(super) struct Log {
     pub(super) writes: Vec<Entry>,
     pub(super) looks: Vec<Glance>,
+}
+
+/// A write that leaves no value to look for; its value is the number of its operation.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Aside {
+    pub(super) entry: Entry,
+    /// It may have written the tracked attribute all the same.
+    pub(super) names_key: bool,
 }
 
 /// Attributes that no request of the run names.
@@ -53,6 +63,11 @@ pub struct Audit<'a> {
 }
 
 impl Untouched {
+    /// Whether something differs that was not read so often, which is what it takes to say so.
+    pub(super) fn is_in_doubt(&self, readings: usize) -> bool {
+        !self.changed.is_empty() && self.readings < readings
+    }
+
     /// What became of attributes that nobody names; `None` where either side is no map, or there is no audit.
     pub(super) fn between(before: &Reading, audit: &Audit<'_>) -> Option<Self> {
         let before = before.attributes.as_object()?;

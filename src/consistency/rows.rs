@@ -7,12 +7,12 @@ use super::bounds::{Spans, nanos};
 use super::history::{Ack, Comparison, Repetition};
 use super::latest::{Period, Periods};
 use super::merging::{Merges, Rest};
-use super::order::{Entry, Order, owner};
+use super::order::{Entry, NOBODY, Order, owner};
 use super::quiet::Quiet;
 use super::register::{Others, Register, Setting};
 use super::row::{Log, Row};
 use super::tally::{Finding, Of, Tally, operation};
-use crate::measure::{Check, Violation};
+use crate::measure::{Check, Mode, Violation};
 
 /// A row that is judged.
 pub(super) struct Judged<'a> {
@@ -27,7 +27,7 @@ pub(super) struct Judged<'a> {
 impl Judged<'_> {
     /// Counts everything that is found in the row.
     pub(super) fn judge(&self, tally: &mut Tally, merges: &mut Merges) {
-        let order = |(key, log): (&Arc<str>, &Log)| (key.clone(), Order::new(&log.writes, &log.looks, self.spans));
+        let order = |(key, log): (&Arc<str>, &Log)| (key.clone(), Order::new(log, &self.row.untracked, self.spans));
         let orders: Vec<_> = self.row.keys.iter().map(order).collect();
         // However writes are ordered, what one of them took away may be seen for so long.
         let late = self.spans.within.saturating_sub(self.spans.order);
@@ -35,14 +35,19 @@ impl Judged<'_> {
         let of_key = |(i, (_, order)): (usize, &(_, Order))| {
             order.periods().map(|period| (until_seen(period), owner(i))).collect::<Vec<_>>()
         };
-        let periods = Periods::new(orders.iter().enumerate().flat_map(of_key));
+        let untracked = self.row.untracked.iter();
+        let of_untracked = untracked.filter_map(|aside| Some((aside.entry.period(self.spans.within)?, NOBODY)));
+        let periods = Periods::new(orders.iter().enumerate().flat_map(of_key).chain(of_untracked));
         let judged = orders.iter().enumerate().map(|(i, (key, order))| {
             let others = Others { periods: &periods, owner: owner(i) };
             let setting = Setting { row: self.number, key, others, spans: self.spans, given_up: self.given_up };
             (order, Register::new(&setting, order).judge(tally))
         });
         let registers: Vec<_> = judged.collect();
-        merges.add(&Rest { registers: &registers, untouched: self.row.untouched.as_ref(), spans: self.spans });
+        // What untracked writes leave or take away is not known.
+        if self.row.untracked.is_empty() {
+            merges.add(&Rest { registers: &registers, untouched: self.row.untouched.as_ref(), spans: self.spans });
+        }
         self.repetitions(&orders, tally);
         self.untouched(tally);
     }
@@ -53,19 +58,17 @@ impl Judged<'_> {
         let accepted = self.writes().filter(|entry| entry.ack == Ack::Accepted);
         let Some(last) = accepted.max_by_key(|entry| (entry.done, entry.value)) else { return };
         let variant = usize::try_from(last.variant).unwrap_or(usize::MAX);
-        let changed = u64::try_from(untouched.changed.len()).unwrap_or(u64::MAX);
-        if untouched.readings < self.spans.audits {
-            // What differs was not looked at often enough to tell.
-            tally.check(variant, Check::UntouchedChanged, untouched.compared - changed);
+        // Attributes of one resource change together: a resource is one case.
+        if untouched.compared == 0 || untouched.is_in_doubt(self.spans.audits) {
             return;
         }
-        tally.check(variant, Check::UntouchedChanged, untouched.compared);
+        tally.check(variant, Check::UntouchedChanged, 1);
         if let Some(first) = untouched.changed.first() {
             let of = Of { row: self.number, key: first, value: None };
             let finding = Finding { variant, check: Check::UntouchedChanged, at: last.sent, of };
-            tally.find(&finding, changed, || {
+            tally.find(&finding, 1, || {
+                let (row, changed) = (u64::from(self.number) + 1, untouched.changed.len());
                 let more = if changed > 1 { format!(" and {} more", changed - 1) } else { String::new() };
-                let row = u64::from(self.number) + 1;
                 format!("data row {row}: `{first}`{more} not as before the run, and no request names it")
             });
         }
@@ -86,7 +89,9 @@ impl Judged<'_> {
         let Repetition { mode, variant, value, comparison, place, .. } = repetition;
         let Comparison { status, response, state, text } = comparison;
         let Some(counts) = tally.repetitions(*variant, *mode) else { return };
-        if is_disturbed || [status, response, state].iter().all(|part| part.is_none()) {
+        // That a key is accepted with another body says the same whoever wrote meanwhile.
+        let is_proven = *mode == Mode::Keyed && *status == Some(false);
+        if is_disturbed && !is_proven || [status, response, state].iter().all(|part| part.is_none()) {
             counts.inconclusive += 1;
             return;
         }

@@ -75,7 +75,15 @@ pub(super) const fn ms(ms: u64) -> Duration {
 
 pub(super) fn bounds(order: u64) -> Bounds {
     let confirming = ms((MOST + 10) * 4);
-    Bounds { within: ms(WITHIN), order: ms(order), confirmations: CONFIRMATIONS, confirming, audits: 3, sightings: 1 }
+    Bounds {
+        within: ms(WITHIN),
+        order: ms(order),
+        confirmations: CONFIRMATIONS,
+        confirming,
+        audits: 3,
+        sightings: 1,
+        end: Duration::MAX,
+    }
 }
 
 pub(super) fn key(key: u8) -> String {
@@ -148,7 +156,7 @@ impl World {
             Ack::Refused | Ack::Failed => {
                 self.look(last, last.done + WITHIN, Occasion::Poll(value), ledger);
             }
-            Ack::Unknown | Ack::NotSent => give_up(value, ledger),
+            Ack::Unknown | Ack::NotSent => give_up(last.row, value, ledger),
         }
     }
 
@@ -161,7 +169,7 @@ impl World {
                 break done;
             }
             if sampling == Sampling::CutShort {
-                return give_up(write.value, ledger);
+                return give_up(write.row, write.value, ledger);
             }
             late += usize::from(at >= write.done + WITHIN);
             if late > CONFIRMATIONS {
@@ -170,9 +178,15 @@ impl World {
             pause = (pause * 2).min(MOST);
             at = if late > 0 { done + MOST } else { (done + pause).min((write.done + WITHIN).max(done)) };
         };
-        let mut at = seen + RECHECK;
+        let (mut at, recheck, decisive) = (seen + RECHECK, Occasion::Recheck(write.value), write.done + WITHIN);
+        if at < decisive {
+            if self.look(write, at, recheck, ledger).0 {
+                return;
+            }
+            at = decisive;
+        }
         for _ in 0..=CONFIRMATIONS {
-            let (is_seen, done) = self.look(write, at, Occasion::Recheck(write.value), ledger);
+            let (is_seen, done) = self.look(write, at, recheck, ledger);
             if is_seen {
                 return;
             }
@@ -202,6 +216,6 @@ impl World {
     }
 }
 
-fn give_up(value: u64, ledger: &mut Ledger) {
-    ledger.add(Event::GivenUp { value, variant: usize::try_from(value % 2).unwrap(), why: "no room for a look" });
+fn give_up(row: u32, value: u64, ledger: &mut Ledger) {
+    ledger.add(Event::GivenUp { row, value, variant: usize::try_from(value % 2).unwrap(), why: "no room for a look" });
 }

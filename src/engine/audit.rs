@@ -15,6 +15,7 @@ use super::viewer::{Viewer, Whereabouts};
 use crate::consistency::{Audit, Event, Reading, keys_of};
 use crate::http::ClientError;
 use crate::judge;
+use crate::measure::Warning;
 use crate::scenario::{Checks, Operation, Scenario};
 use crate::units::Duration;
 
@@ -25,6 +26,35 @@ const MOST_READINGS: usize = 6;
 /// least.
 const MOST_AT_ONCE: u64 = 8;
 const LEAST_RESOURCES: u64 = 100;
+
+/// Why there is nothing to compare with.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// No resource could be read before the run.
+    #[error("none of {resources} resources can be read: {first}; mend [read]; nothing was sent but reads")]
+    Unreadable {
+        /// So many were tried.
+        resources: u64,
+        /// Why the first of them cannot.
+        first: String,
+    },
+}
+
+/// Rows that could not be read.
+#[derive(Debug, Default)]
+struct Unread {
+    rows: u64,
+    /// Why the first of them could not.
+    first: Option<String>,
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+struct Readings {
+    /// By data row, counted from 0.
+    of_rows: Vec<(u32, Reading)>,
+    unread: Unread,
+}
 
 /// Reads all resources before a run and after it.
 pub struct Auditor {
@@ -47,7 +77,7 @@ impl Auditor {
         let resources = scenario.audited();
         let most = if scenario.limit.is_some() { MOST_AT_ONCE } else { 1 };
         let count = (resources / LEAST_RESOURCES).clamp(1, most);
-        let mut left = scenario.care.budget.map(|_| resources.saturating_mul(2));
+        let mut left = scenario.care.budget.map(|_| resources.saturating_mul(1 + u64::from(Checks::AUDITS)));
         let mut viewers = Vec::new();
         for i in 0..count {
             let share = left.map(|left| left / (count - i));
@@ -60,27 +90,49 @@ impl Auditor {
     }
 
     /// Reads all resources as they are before the run.
-    pub async fn before(&mut self) {
+    ///
+    /// # Errors
+    /// When none of them can be read.
+    pub async fn before(&mut self) -> Result<(), AuditError> {
         // Whenever that was, it was before every write.
-        self.before = self.read(None, &|| Duration::ZERO).await.collect();
+        let Readings { of_rows, unread } = self.read(None, &|| Duration::ZERO).await;
+        self.before = of_rows.into_iter().collect();
+        match unread {
+            Unread { rows: resources, first: Some(first) } if self.before.is_empty() => {
+                Err(AuditError::Unreadable { resources, first })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The requests so far.
+    fn made(&self) -> u64 {
+        self.viewers.iter().map(|viewer| viewer.errand.made()).sum()
     }
 
     /// Reads all resources that the run has written, some of them more than once, and judges the checks anew. Waits before
     /// until whatever was acknowledged is to be seen.
     pub async fn after(&mut self, ended: &mut Ended) {
-        let Some(mut records) = ended.records.take() else { return };
+        let Ended { records, totals, evidence, warnings, .. } = ended;
+        let Some(records) = records else { return };
+        let made_before = self.made();
+        records.effort.reads += made_before;
         let scenario = self.scenario.clone();
         sleep(records.bounds.within).await;
-        records.expect_stale_reads(ended.totals.checks.as_ref());
-        let named = named(&scenario, &records);
+        records.expect_stale_reads(totals.checks.as_ref());
+        let named = named(&scenario, records);
         let mut wanted: BTreeSet<u32> = records.ledger.rows().collect();
         let mut after: BTreeMap<u32, Vec<Reading>> = BTreeMap::new();
         for _ in 0..MOST_READINGS {
             if wanted.is_empty() {
                 break;
             }
-            for (row, reading) in self.read(Some(&wanted), &|| records.now()).await {
+            let Readings { of_rows, unread } = self.read(Some(&wanted), &|| records.now()).await;
+            for (row, reading) in of_rows {
                 after.entry(row).or_default().push(reading);
+            }
+            if let Unread { rows, first: Some(first) } = unread {
+                warnings.push(Warning::AuditIncomplete { rows, of: wanted.len() as u64, first });
             }
             let parse = |value: &str| scenario.checks.as_ref()?.number_in(&scenario, value);
             for row in &wanted {
@@ -90,18 +142,13 @@ impl Auditor {
             }
             wanted.retain(|row| after.contains_key(row) && records.ledger.is_in_doubt(*row, &records.bounds));
         }
-        records.effort.reads += self.viewers.iter().map(|viewer| viewer.errand.made()).sum::<u64>();
-        ended.totals.checks = Some(records.judge(&scenario));
-        ended.evidence.thresholds = judge::evaluate(&scenario.thresholds, &ended.totals);
-        ended.records = Some(records);
+        records.effort.reads += self.made() - made_before;
+        totals.checks = Some(records.judge(&scenario));
+        evidence.thresholds = judge::evaluate(&scenario.thresholds, totals);
     }
 
-    /// Reads the resources, or those of them that are wanted, by a clock: each with its row, counted from 0.
-    async fn read(
-        &mut self,
-        wanted: Option<&BTreeSet<u32>>,
-        now: &impl Fn() -> Duration,
-    ) -> impl Iterator<Item = (u32, Reading)> {
+    /// Reads the resources, or those of them that are wanted, by a clock.
+    async fn read(&mut self, wanted: Option<&BTreeSet<u32>>, now: &impl Fn() -> Duration) -> Readings {
         let mut places = self.viewers[0].places().unwrap_or_default();
         places.retain(|(row, _)| wanted.is_none_or(|wanted| wanted.contains(&index_of(*row))));
         let mut parts = vec![Vec::new(); self.viewers.len()];
@@ -110,7 +157,13 @@ impl Auditor {
             parts[i % self.viewers.len()].push(places);
         }
         let reading = self.viewers.iter_mut().zip(parts).map(|(viewer, part)| read_part(viewer, part, now));
-        all(reading).await.into_iter().flatten()
+        let mut together = Readings::default();
+        for Readings { of_rows, unread } in all(reading).await {
+            together.of_rows.extend(of_rows);
+            together.unread.rows += unread.rows;
+            together.unread.first = together.unread.first.or(unread.first);
+        }
+        together
     }
 }
 
@@ -120,19 +173,21 @@ fn index_of(row: u64) -> u32 {
 }
 
 /// Reads resources one after the other: each with the data rows that it shows.
-async fn read_part(
-    viewer: &mut Viewer,
-    part: Vec<&[(u64, Whereabouts)]>,
-    now: &impl Fn() -> Duration,
-) -> Vec<(u32, Reading)> {
-    let mut readings = Vec::new();
+async fn read_part(viewer: &mut Viewer, part: Vec<&[(u64, Whereabouts)]>, now: &impl Fn() -> Duration) -> Readings {
+    let mut readings = Readings::default();
     for places in part {
         let sent = now();
-        let Ok(answer) = viewer.look(places[0].0).await else { continue };
+        let answer = viewer.look(places[0].0).await;
         let done = now();
         for (row, place) in places {
-            if let Ok(attributes) = place.attributes_in(&answer) {
-                readings.push((index_of(*row), Reading { sent, done, attributes }));
+            let attributes = answer.as_ref().map_err(Clone::clone).and_then(|answer| place.attributes_in(answer));
+            match attributes {
+                Ok(attributes) => readings.of_rows.push((index_of(*row), Reading { sent, done, attributes })),
+                Err(reason) => {
+                    let first = || format!("data row {row} at {}: {reason}", place.path_shown);
+                    readings.unread.first.get_or_insert_with(first);
+                    readings.unread.rows += 1;
+                }
             }
         }
     }
@@ -146,18 +201,16 @@ fn named(scenario: &Scenario, records: &Records) -> BTreeMap<u32, BTreeSet<Strin
         let body = body.ok().flatten().and_then(|body| serde_json::from_slice::<Value>(&body).ok());
         body.map(|body| keys_of(&body)).unwrap_or_default()
     };
-    // Variants that nobody tracks leave no writes in the ledger: what they name counts for all rows.
-    let untracked = (0..scenario.variants.len())
-        .filter(|variant| scenario.checks.as_ref().is_none_or(|checks| !checks.is_tracked(*variant)))
-        .flat_map(|variant| keys(&scenario.first_operation(variant)));
-    let everywhere: BTreeSet<String> = untracked.collect();
-    let mut named: BTreeMap<u32, BTreeSet<String>> =
-        records.ledger.rows().map(|row| (row, everywhere.clone())).collect();
+    let mut named: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
     for event in records.ledger.history() {
-        let Event::Write(write) = event else { continue };
-        let operation = scenario.operation_numbered(Checks::origin(write.value));
-        let operation = if Checks::is_extra(write.value) { Checks::extra(&operation) } else { operation };
-        named.entry(write.place.row).or_default().extend(keys(&operation));
+        let (row, number) = match event {
+            Event::Write(write) => (write.place.row, write.value),
+            Event::Untracked(write) => (write.row, write.number),
+            Event::Look(_) | Event::Repetition(_) | Event::GivenUp { .. } => continue,
+        };
+        let operation = scenario.operation_numbered(Checks::origin(number));
+        let operation = if Checks::is_extra(number) { Checks::extra(&operation) } else { operation };
+        named.entry(row).or_default().extend(keys(&operation));
     }
     named
 }

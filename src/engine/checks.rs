@@ -30,10 +30,10 @@ pub(super) use watching::Checking;
 use super::budget::Budget;
 use super::limiter::Limiter;
 use super::worker::Worker;
-use crate::consistency::{Ack, Event, Place, Write};
+use crate::consistency::{Ack, Event, Place, Untracked, Write};
 use crate::http::Attempt;
 use crate::measure::{Answer, Mode, Outcome};
-use crate::scenario::Operation;
+use crate::scenario::{self, Operation};
 use crate::units::{Duration, Timer};
 use register::{Lease, Registers};
 
@@ -107,9 +107,10 @@ impl Tracker {
         part: PartOf,
     ) {
         let scenario = &worker.scenario;
-        let Some(checks) = scenario.checks.as_ref().filter(|checks| checks.is_tracked(operation.variant)) else {
-            return;
-        };
+        let Some(checks) = &scenario.checks else { return };
+        if !checks.is_tracked(operation.variant) {
+            return self.wrote_untracked(worker, operation, attempt, checks);
+        }
         // The loader tries the name on all rows.
         let Ok(name) = checks.key(scenario, operation) else { return };
         let place = self.place(operation.row, &name);
@@ -141,9 +142,38 @@ impl Tracker {
         }));
     }
 
+    /// Takes note of an attempt that leaves no value to look for, but may change what others left.
+    fn wrote_untracked<T: Timer>(
+        &self,
+        worker: &Worker<T>,
+        operation: &Operation,
+        attempt: &Attempt,
+        checks: &scenario::Checks,
+    ) {
+        let variant = &worker.scenario.variants[operation.variant];
+        // Rows of another table name nobody knows which resources.
+        if variant.method == "GET" || variant.data != 0 {
+            return;
+        }
+        worker.log.event(Event::Untracked(Untracked {
+            row: self.resource(operation.row),
+            number: operation.number,
+            variant: operation.variant,
+            names_key: checks.names_key(operation.variant),
+            sent: attempt.sent,
+            done: attempt.done,
+            ack: ack_of(&attempt.answer),
+        }));
+    }
+
+    /// The first data row that names the same resource as this one.
+    fn resource(&self, row: usize) -> u32 {
+        self.resources.get(row).copied().or_else(|| u32::try_from(row).ok()).unwrap_or(u32::MAX)
+    }
+
     /// The register of a row's attribute.
     fn place(&self, row: usize, name: &str) -> Place {
-        let row = self.resources.get(row).copied().or_else(|| u32::try_from(row).ok()).unwrap_or(u32::MAX);
+        let row = self.resource(row);
         let mut names = self.names.borrow_mut();
         if let Some(key) = names.get(name) {
             return Place { row, key: key.clone() };
@@ -203,9 +233,14 @@ const STOPPED: &str = "the run ended before";
 /// Records that nobody can tell whether a write that was to be looked for had its effect.
 fn given_up<T: Timer>(worker: &Worker<T>, case: &Case, why: &'static str) {
     if case.visibility {
-        let Operation { number: value, variant, .. } = case.operation;
-        worker.log.event(Event::GivenUp { value, variant, why });
+        worker.log.event(given_up_event(case, why));
     }
+}
+
+/// That nobody can tell, and why.
+fn given_up_event(case: &Case, why: &'static str) -> Event {
+    let Operation { number: value, variant, .. } = case.operation;
+    Event::GivenUp { row: case.lease.place.row, value, variant, why }
 }
 
 /// What an attempt is of its operation.

@@ -302,6 +302,15 @@ pub enum Warning {
         /// Rows that were read before the run.
         of: u64,
     },
+    /// What became of writes could not be read after the run, or not of all resources.
+    AuditIncomplete {
+        /// Resources that were not read.
+        rows: u64,
+        /// Resources that were to be read.
+        of: u64,
+        /// Why the first of them was not.
+        first: String,
+    },
     /// The process ended without closing the run; the reports hold what was written until then.
     Killed {
         /// Whole seconds that are counted.
@@ -332,6 +341,7 @@ impl Warning {
             | Self::CertificatesNotChecked
             | Self::BudgetSpent { .. }
             | Self::RowsRanOut { .. }
+            | Self::AuditIncomplete { .. }
             | Self::NotRestored { .. }
             | Self::RestoreLeft { .. } => false,
         }
@@ -410,6 +420,13 @@ impl fmt::Display for Warning {
                 f,
                 "left while attributes were put back: {} of {} rows may not be as they were before the run; `patchload \
                  restore` with the run folder puts them back",
+                count(*rows),
+                count(*of)
+            ),
+            Self::AuditIncomplete { rows, of, first } => write!(
+                f,
+                "{} of {} resources were not read after the run ({first}), so whether their writes are still there is not \
+                 told",
                 count(*rows),
                 count(*of)
             ),

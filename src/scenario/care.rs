@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Auth, Scenario};
+use super::{Auth, Checks, Scenario};
 use crate::units::{Hours, Share};
 
 /// What a run must not do to its target.
@@ -66,15 +66,15 @@ impl Default for StopRules {
 
 impl Scenario {
     /// The requests of a run that are none of its attempts and that can be known before it: logins before the start, the
-    /// most that snapshot and restore may need, another round of logins included, and the reads of all resources before the
-    /// run and after it that find lost updates.
+    /// most that snapshot and restore may need, another round of logins included, and the reads of all resources that find
+    /// lost updates: one before the run, and after it as many as it takes to say that something is missing.
     #[must_use]
     pub fn requests_aside(&self) -> u64 {
         let logins = match self.target.auth {
             Auth::ClientCredentials { .. } => self.target.tokens.count() as u64,
             Auth::None | Auth::Bearer { .. } => 0,
         };
-        let audit = self.audited().saturating_mul(2);
+        let audit = self.audited().saturating_mul(1 + u64::from(Checks::AUDITS));
         match self.snapshot_requests() {
             Some(requests) => requests.all().saturating_add(logins.saturating_mul(2)).saturating_add(audit),
             None => logins.saturating_add(audit),

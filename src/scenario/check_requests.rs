@@ -59,7 +59,7 @@ impl Visibility {
 
     /// The most reads that tell what became of a write: until it is seen or called never visible, and of the recheck.
     fn most_reads(&self) -> u64 {
-        self.looks() + u64::from(2 * Self::CONFIRMING + 1)
+        self.looks() + u64::from(2 * Self::CONFIRMING + 2)
     }
 }
 

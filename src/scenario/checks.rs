@@ -23,6 +23,8 @@ pub struct Checks {
     pub(super) track: Template,
     /// By variant, whether its body gives that attribute such a value: only those are checked.
     pub(super) tracked: Vec<bool>,
+    /// By variant, whether its body may name that attribute at all.
+    pub(super) names_key: Vec<bool>,
     /// The most of the limit's permits that go to checks.
     pub limit_share: Share,
     /// The most writes that are remembered.
@@ -85,6 +87,10 @@ impl Idempotency {
 }
 
 impl Checks {
+    /// So many readings after the run must agree, one after the other, before something is said to be missing: one of them may
+    /// be stale.
+    pub const AUDITS: u32 = 3;
+
     /// How writes are looked for: as the scenario says, or as usual.
     #[must_use]
     pub fn looking(&self) -> Visibility {
@@ -95,6 +101,13 @@ impl Checks {
     #[must_use]
     pub fn is_tracked(&self, variant: usize) -> bool {
         self.tracked[variant]
+    }
+
+    /// Whether operations of a variant may write the attribute, as far as its first operation shows; those without a JSON body
+    /// may write anything.
+    #[must_use]
+    pub fn names_key(&self, variant: usize) -> bool {
+        self.names_key[variant]
     }
 
     /// The name of the attribute that bears the operation's `unique`.
@@ -151,6 +164,15 @@ impl Checks {
         let next = next.filter(|operation| operation.variant == variant).take(1);
         let mut tried = [first, Self::extra(&first)].into_iter().chain(next);
         scenario.variants[variant].data == 0 && tried.all(|operation| self.is_borne_in(scenario, &operation))
+    }
+
+    /// Whether a variant's body names the attribute, as its first operation shows; or may, where it is no JSON.
+    pub(super) fn is_named_by(&self, scenario: &Scenario, variant: usize) -> bool {
+        let operation = scenario.first_operation(variant);
+        let body = scenario.variants[variant].render_body(scenario, &operation).ok().flatten();
+        let body = body.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let Some((body, key)) = body.zip(self.key(scenario, &operation).ok()) else { return true };
+        names(&body, &key)
     }
 
     fn is_borne_in(&self, scenario: &Scenario, operation: &Operation) -> bool {
@@ -212,6 +234,15 @@ fn number_in(seed: u64, text: &str) -> Option<u64> {
         found = Some(number);
     }
     found
+}
+
+/// Whether any member has that name, at any depth.
+fn names(body: &Value, key: &str) -> bool {
+    match body {
+        Value::Object(members) => members.iter().any(|(name, value)| name == key || names(value, key)),
+        Value::Array(items) => items.iter().any(|item| names(item, key)),
+        _ => false,
+    }
 }
 
 /// Whether any member of that name, at any depth, has a text of which `is_it` says so.

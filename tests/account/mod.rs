@@ -164,7 +164,7 @@ impl World {
                     world.findings.push(Finding { row, key, value: value.unwrap_or(u64::MAX), at, found, text });
                 }
                 Line::GivenUp { value, .. } => drop(world.given_up.insert(value)),
-                Line::Repetition { .. } => {}
+                Line::Repetition { .. } | Line::Untracked { .. } => {}
             }
         }
         for (conversation, request) in gets.into_iter().filter(|(_, request)| request.has("stale_read")) {

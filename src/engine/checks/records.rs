@@ -8,10 +8,6 @@ use crate::measure::{Check, Checks, Effort};
 use crate::scenario::{self, Scenario, Visibility};
 use crate::units::Duration;
 
-/// So many readings after the run must agree, one after the other, before something is said to be missing: one of them may
-/// be stale.
-const AUDITS: usize = 3;
-
 /// What the checks of a worker recorded since it last told. A second's work bounds it.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Noted {
@@ -65,9 +61,20 @@ impl Records {
         self.bounds.sightings = if are_stale { 2 } else { 1 };
     }
 
+    /// The checks have ended: nobody looks any more, but for the audit.
+    pub(in crate::engine) fn close(&mut self) {
+        self.bounds.end = self.now();
+    }
+
     /// The time on the clock of the run, which goes on when the run has ended.
     pub(in crate::engine) fn now(&self) -> Duration {
         self.start.elapsed()
+    }
+
+    /// Resources that the run has written.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.ledger.rows().count() as u64
     }
 
     /// The history as JSON lines, for checkers that others wrote, and behind it all that was found.
@@ -94,7 +101,8 @@ fn bounds(scenario: &Scenario) -> Bounds {
         order: visibility.within,
         confirmations: Visibility::CONFIRMING as usize,
         confirming: visibility.most.saturating_mul(Visibility::CONFIRMING),
-        audits: AUDITS,
+        audits: scenario::Checks::AUDITS as usize,
         sightings: 1,
+        end: Duration::MAX,
     }
 }

@@ -96,7 +96,8 @@ fn a_look_that_shows_a_later_write_of_the_same_attribute_ends_the_search() {
     });
     // The first operation's looks at 110, 220, 430 ms miss; the one after the second operation shows that.
     assert_eq!(measured.reads(), [110, 220, 430, 620, 840, 3_630]);
-    assert_eq!(found(&measured), [(Check::Visible, 1), (Check::Indeterminate, 1)]);
+    // The second one would not have been missed for sure: the first may come after it.
+    assert_eq!(found(&measured), [(Check::Indeterminate, 1)]);
 }
 
 #[test]

@@ -69,7 +69,15 @@ pub(super) async fn follow<T: Timer, X: Transport, U: Fn() -> X>(
     };
     if let Some(seen) = seen {
         let again = seen.saturating_add(visibility.recheck);
-        confirm(desk, case, Occasion::Recheck(number), (again, visibility.most)).await?;
+        let recheck = Occasion::Recheck(number);
+        // As long as it need not be seen yet, one read that does not show it says little.
+        if again < decisive {
+            let (look, _) = desk.look_surely(case, recheck, (again, visibility.most)).await?;
+            if Verdict::of(&look, case) != Verdict::Missing {
+                return Ok(());
+            }
+        }
+        confirm(desk, case, recheck, (again.max(decisive), visibility.most)).await?;
     }
     Ok(())
 }

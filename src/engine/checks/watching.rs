@@ -7,8 +7,7 @@ use tokio::task::JoinSet;
 
 use super::asking::Desk;
 use super::ending::Unless;
-use super::{Case, STOPPED, given_up, repetition, visibility};
-use crate::consistency::Event;
+use super::{Case, STOPPED, given_up, given_up_event, repetition, visibility};
 use crate::engine::shift::pass_on;
 use crate::engine::worker::Worker;
 use crate::http::Transport;
@@ -109,9 +108,8 @@ struct Open<T: Timer, X: Transport, U: Fn() -> X> {
 
 impl<T: Timer, X: Transport, U: Fn() -> X> Open<T, X, U> {
     fn with(mut self, case: &Case) -> Self {
-        let (value, variant) = (case.operation.number, case.operation.variant);
-        let event = || Event::GivenUp { value, variant, why: STOPPED };
-        self.unless = case.visibility.then(|| Unless::new(self.desk.worker.clone(), event()));
+        let unless = || Unless::new(self.desk.worker.clone(), given_up_event(case, STOPPED));
+        self.unless = case.visibility.then(unless);
         self
     }
 }
@@ -128,8 +126,7 @@ async fn check<T: Timer, X: Transport, U: Fn() -> X>(mut open: Open<T, X, U>, ca
     let Some(checks) = &scenario.checks else { return };
     if let (Some(unless), Some(visibility)) = (open.unless.take(), checks.visibility) {
         let halt = visibility::follow(&open.desk, &case, visibility).await.err();
-        let (value, variant) = (case.operation.number, case.operation.variant);
-        unless.ended_with(halt.map(|halt| Event::GivenUp { value, variant, why: halt.why() }));
+        unless.ended_with(halt.map(|halt| given_up_event(&case, halt.why())));
     }
     if let (Some(mode), Some(idempotency)) = (case.idempotency, &checks.idempotency) {
         repetition::follow(&open.desk, &case, (mode, idempotency)).await;

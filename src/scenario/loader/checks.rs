@@ -61,6 +61,7 @@ pub(super) fn read(root: &Table<'_>, columns: Columns<'_>, seed: u64) -> Option<
     let checks = Checks {
         track: name?,
         tracked: Vec::new(),
+        names_key: Vec::new(),
         limit_share: limit_share?,
         ledger: usize::try_from(ledger).unwrap_or(usize::MAX),
         history,
@@ -78,6 +79,7 @@ pub(super) fn track(root: &Table<'_>, scenario: &mut Scenario) {
     let (Some(table), Some(checks)) = (table, &scenario.checks) else { return };
     let Some(field) = table.field("track").filter(|field| !field.document.is_broken()) else { return };
     let tracked: Vec<bool> = (0..scenario.variants.len()).map(|i| checks.is_borne_by(scenario, i)).collect();
+    let names_key = (0..scenario.variants.len()).map(|i| checks.is_named_by(scenario, i)).collect();
     if !checks.is_steady(scenario) {
         field.mistake("names another attribute for each operation; use {{ user }} and columns only");
     } else if !tracked.contains(&true) {
@@ -102,6 +104,7 @@ pub(super) fn track(root: &Table<'_>, scenario: &mut Scenario) {
     }
     if let Some(checks) = &mut scenario.checks {
         checks.tracked = tracked;
+        checks.names_key = names_key;
     }
 }
 
