@@ -125,41 +125,44 @@ pub struct Lanes<W> {
     /// No slot lies before this instant: what keeps the parts of a split limit out of step with each other.
     phase: Duration,
     queues: [Queue<W>; 3],
-    checks: Credit,
+    /// `None` where checks get nothing.
+    checks: Option<Part>,
 }
 
-/// What checks may take of the permits while others wait: their share, and at most one second of it at a time. Without that
-/// bound a share that was not used for minutes would hold the load up when it is used at last.
-struct Credit {
-    share: f64,
-    /// Permits of a second that are checks', at least one.
-    of_a_second: f64,
-    /// Permits that checks have not used.
-    left: f64,
+/// What checks may take of the permits: their share of those that the schedule offers, whether or not anybody takes the
+/// rest, and what they have left over of at most one second. Without that bound a share that was not used for minutes
+/// would hold the load up when it is used at last.
+///
+/// This is virtual scheduling (GCRA, ITU-T I.371): in any window, checks <= window / period + second / period. As it begins
+/// with nothing left over, until any instant there are no more than instant / period.
+struct Part {
+    /// The time in which one permit falls to checks.
+    period: Duration,
+    /// The time in which they may have left their permits: with the period itself a second, or nothing beside a longer one.
+    spare: Duration,
+    /// They get no slot before this instant.
+    next: Duration,
 }
 
-impl Credit {
-    fn new(limit: &Limit, share: Share) -> Self {
-        let share = share.get();
-        Self { share, of_a_second: (share * limit.rate.per_second()).max(1.0), left: 0.0 }
+/// What may be left over is that of so long a time.
+const LEFT_OVER: Duration = Duration::from_secs(1);
+
+impl Part {
+    /// `None` where nothing is for checks.
+    fn new(limit: &Limit, phase: Duration, share: Share) -> Option<Self> {
+        let period = Duration::try_from_secs_f64(limit.rate.period().as_secs_f64() / share.get()).ok()?;
+        Some(Self { period, spare: LEFT_OVER.saturating_sub(period), next: phase.saturating_add(period) })
     }
 
-    /// Whether the next permit may be a check's.
-    fn has_room(&self) -> bool {
-        // The sum of shares is rounded: ten times a tenth is a little less than one.
-        self.left + self.share >= 1.0 - 1e-9
-    }
-
-    /// A permit was given. What checks take because nobody else waits is not held against them later.
-    fn note(&mut self, lane: Lane) {
-        let used = if lane == Lane::Check { 1.0 } else { 0.0 };
-        self.left = (self.left + self.share - used).clamp(0.0, self.of_a_second);
+    /// A check has got this slot.
+    fn take(&mut self, slot: Duration) {
+        self.next = self.next.max(slot.saturating_sub(self.spare)).saturating_add(self.period);
     }
 }
 
 impl<W> Lanes<W> {
     /// The lanes of a key of `limit`, whose first slot lies at `phase` or later; checks get at most `checks_share` of
-    /// the permits while others wait.
+    /// the permits that its schedule offers.
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "a rate's period is never zero")]
     pub fn new(limit: &Limit, phase: Duration, checks_share: Share) -> Self {
@@ -172,7 +175,7 @@ impl<W> Lanes<W> {
             catch_up: limit.catch_up,
             phase,
             queues: [Queue::default(), Queue::default(), Queue::default()],
-            checks: Credit::new(limit, checks_share),
+            checks: Part::new(limit, phase, checks_share),
         }
     }
 
@@ -187,52 +190,43 @@ impl<W> Lanes<W> {
         self.queues[lane as usize].rounds.clear();
     }
 
-    /// Whether more checks wait than get a permit in a second, at least one, while others wait too.
+    /// Whether more checks wait than get a permit in a second, at least one.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "those who wait are far fewer than 2^53")]
     pub fn is_crowded_with_checks(&self) -> bool {
-        self.queues[Lane::Check as usize].len() as f64 > self.checks.of_a_second
+        let waiting = u32::try_from(self.queues[Lane::Check as usize].len()).unwrap_or(u32::MAX);
+        let period = self.checks.as_ref().map_or(Duration::MAX, |checks| checks.period);
+        waiting > 1 && period.saturating_mul(waiting) > LEFT_OVER
     }
 
     /// What to do at `now`.
     #[expect(clippy::missing_panics_doc, reason = "who was seen at the head of a lane is still there")]
     pub fn next(&mut self, now: Duration) -> Turn<W> {
-        let Some(lane) = self.next_lane() else { return Turn::Idle };
-        let Some(due) = self.queues[lane as usize].first_due() else { return Turn::Idle };
-        let earliest = due.max(now.saturating_sub(self.catch_up)).max(self.phase);
-        match self.take_slot(earliest, now) {
-            Err(until) => Turn::Wait { until },
-            Ok(admitted) => {
-                self.checks.note(lane);
-                let (round, waiter) = self.queues[lane as usize].pop().expect("the lane's first is there");
-                Turn::Admit { waiter, permit: Permit { admitted, round } }
-            }
-        }
-    }
-
-    /// Takes the first slot from `earliest` on, or says when it comes if that is after `now`.
-    fn take_slot(&self, earliest: Duration, now: Duration) -> Result<Duration, Duration> {
-        let mut slot = earliest;
+        let waiting = Lane::ALL.map(|lane| self.earliest(lane, now));
+        let Some(mut slot) = waiting.into_iter().flatten().min() else { return Turn::Idle };
         loop {
             if slot > now {
-                return Err(slot);
+                return Turn::Wait { until: slot };
             }
             self.clock.0.set(slot);
             match self.limiter.check() {
-                Ok(()) => return Ok(slot),
+                Ok(()) => break,
                 Err(refused) => slot = refused.earliest_possible(),
             }
         }
+        let may_go = |lane: &Lane| waiting[*lane as usize].is_some_and(|earliest| earliest <= slot);
+        let lane = Lane::ALL.into_iter().find(may_go).expect("no slot is tried before that of the first");
+        if let Some(checks) = self.checks.as_mut().filter(|_| lane == Lane::Check) {
+            checks.take(slot);
+        }
+        let (round, waiter) = self.queues[lane as usize].pop().expect("the lane's first is there");
+        Turn::Admit { waiter, permit: Permit { admitted: slot, round } }
     }
 
-    /// The lane whose turn it is, if anybody waits.
-    fn next_lane(&self) -> Option<Lane> {
-        let mut waiting = Lane::ALL.into_iter().filter(|lane| !self.queues[*lane as usize].rounds.is_empty());
-        let first = waiting.next()?;
-        if first == Lane::Check && !self.checks.has_room() {
-            return Some(waiting.next().unwrap_or(first));
-        }
-        Some(first)
+    /// The first slot that who waits at the head of a lane may take at `now`, if anybody does and ever may.
+    fn earliest(&self, lane: Lane, now: Duration) -> Option<Duration> {
+        let due = self.queues[lane as usize].first_due()?;
+        let earliest = due.max(now.saturating_sub(self.catch_up)).max(self.phase);
+        if lane == Lane::Check { self.checks.as_ref().map(|checks| earliest.max(checks.next)) } else { Some(earliest) }
     }
 }
 
@@ -316,8 +310,8 @@ mod tests {
                 order.push(waiter.0);
             }
         }
-        assert_eq!(order[..6], ["retry", "load", "load", "load", "check", "load"]);
-        assert_eq!(order.iter().filter(|name| **name == "check").count(), 4);
+        assert_eq!(order[..6], ["retry", "load", "load", "load", "load", "check"]);
+        assert_eq!(order.iter().filter(|name| **name == "check").count(), 3, "at 5, 10 and 15 ms");
     }
 
     #[test]
@@ -339,20 +333,26 @@ mod tests {
     }
 
     #[test]
-    fn checks_take_what_nobody_else_wants_and_owe_nothing_for_it() {
+    fn checks_leave_what_is_not_theirs_although_nobody_else_wants_it() {
         let mut lanes = Lanes::new(&limit("10/s", 1), Duration::ZERO, "20%".parse().unwrap());
         (0..100).for_each(|_| lanes.enqueue(Lane::Check, 0, ms(0), "check"));
-        let order: Vec<_> = (0..60)
-            .map(|slot| {
-                if slot >= 50 {
-                    lanes.enqueue(Lane::Load, 0, ms(5_000), "load");
-                }
-                lanes.next(ms(slot * 100))
-            })
-            .collect();
-        let is_check = |turn: &Turn<&str>| matches!(turn, Turn::Admit { waiter: "check", .. });
-        assert!(order[..50].iter().all(is_check));
-        assert_eq!(order[50..].iter().filter(|turn| is_check(turn)).count(), 2);
+        assert_eq!(lanes.next(ms(0)), Turn::Wait { until: ms(500) });
+        let checks = |lanes: &mut Lanes<_>, slots: std::ops::Range<u64>| {
+            slots.filter(|slot| matches!(lanes.next(ms(slot * 100)), Turn::Admit { waiter: "check", .. })).count()
+        };
+        assert_eq!(checks(&mut lanes, 0..50), 9);
+        (0..100).for_each(|_| lanes.enqueue(Lane::Load, 0, ms(5_000), "load"));
+        assert_eq!(checks(&mut lanes, 50..100), 10, "and they are not late for the load");
+    }
+
+    #[test]
+    fn a_limit_without_a_share_for_checks_never_lets_one_go() {
+        let mut lanes = lanes("10/s", 1);
+        lanes.enqueue(Lane::Check, 0, ms(0), 0);
+        assert_eq!(lanes.next(ms(60_000)), Turn::Idle);
+        assert!(!lanes.is_crowded_with_checks());
+        lanes.enqueue(Lane::Load, 0, ms(60_000), 1);
+        assert_eq!(lanes.next(ms(60_000)), admitted(1, ms(60_000)));
     }
 
     #[test]
@@ -401,26 +401,50 @@ mod tests {
 
     proptest! {
         #[test]
-        fn checks_get_their_share_and_no_more_while_others_wait(
-            percent in 0..=100_u32, rate in 1..2_000_u32, gaps in proptest::collection::vec(0..3_u32, 1..400),
+        fn no_window_holds_more_checks_than_their_share_of_its_slots_and_of_a_second(
+            percent in 0..=100_u32, rate in 1..2_000_u32, burst in 1..20_u32,
+            wakes in proptest::collection::vec((0..3_000_u32, 0..4_u32, 0..3_u32), 1..400),
+        ) {
+            let share = Share::new(f64::from(percent) / 100.0).unwrap();
+            let limit = limit(&format!("{rate}/s"), burst);
+            let mut lanes = Lanes::new(&limit, Duration::ZERO, share);
+            let (mut now, mut permits) = (Duration::ZERO, Vec::new());
+            // The load comes and goes: in some runs there is none, in others it wants more than all.
+            for (permille, checks, load) in wakes {
+                now += limit.rate.period() * permille / 1_000;
+                (0..checks).for_each(|_| lanes.enqueue(Lane::Check, 0, now, Lane::Check));
+                (0..load).for_each(|_| lanes.enqueue(Lane::Load, 0, now, Lane::Load));
+                while let Turn::Admit { waiter, permit } = lanes.next(now) {
+                    permits.extend((waiter == Lane::Check).then_some(permit.admitted));
+                }
+            }
+            let per_second = share.get() * limit.rate.per_second();
+            for (i, start) in permits.iter().enumerate() {
+                for (n, end) in permits[i..].iter().enumerate() {
+                    let allowed = per_second * (*end - *start).as_secs_f64() + per_second.max(1.0);
+                    let count = f64::from(u32::try_from(n + 1).unwrap());
+                    prop_assert!(count <= allowed + 1e-3, "{count} checks, {allowed} allowed");
+                }
+                let count = f64::from(u32::try_from(i + 1).unwrap());
+                prop_assert!(count <= per_second * start.as_secs_f64() + 1e-3, "{count} checks until {start:?}");
+            }
+        }
+
+        #[test]
+        fn checks_that_wait_get_all_of_their_share(
+            percent in 1..=100_u32, rate in 1..2_000_u32, is_loaded in any::<bool>(),
         ) {
             let share = Share::new(f64::from(percent) / 100.0).unwrap();
             let limit = limit(&format!("{rate}/s"), 1);
             let mut lanes = Lanes::new(&limit, Duration::ZERO, share);
-            let (mut now, mut permits, mut checks) = (Duration::ZERO, 0_u32, 0_u32);
-            for arrivals in gaps {
-                (0..arrivals).for_each(|_| lanes.enqueue(Lane::Check, 0, now, Lane::Check));
-                lanes.enqueue(Lane::Load, 0, now, Lane::Load);
-                now += limit.rate.period();
-                while let Turn::Admit { waiter, .. } = lanes.next(now) {
-                    permits += 1;
-                    checks += u32::from(waiter == Lane::Check);
-                    if waiter == Lane::Load {
-                        lanes.enqueue(Lane::Load, 0, now, Lane::Load);
-                    }
-                }
-                prop_assert!(f64::from(checks) <= share.get() * f64::from(permits) + 1e-6, "{checks} of {permits}");
-            }
+            (0..2_000).for_each(|_| lanes.enqueue(Lane::Check, 0, ms(0), Lane::Check));
+            (0..2_000 * u32::from(is_loaded)).for_each(|_| lanes.enqueue(Lane::Load, 0, ms(0), Lane::Load));
+            let slots = 0..1_000_u32;
+            let checks = slots.filter(|slot| {
+                matches!(lanes.next(limit.rate.period() * *slot), Turn::Admit { waiter: Lane::Check, .. })
+            });
+            let (checks, allowed) = (f64::from(u32::try_from(checks.count()).unwrap()), share.get() * 1_000.0);
+            prop_assert!((allowed - 2.0..=allowed).contains(&checks), "{checks} of 1,000 slots");
         }
 
         #[test]

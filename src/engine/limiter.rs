@@ -117,7 +117,6 @@ mod tests {
     use super::*;
     use crate::engine::PausableClock;
     use crate::scenario::{Limit, LimitKey};
-    use crate::units::Share;
 
     fn limit(rate: &str, burst: u32) -> Limit {
         Limit {
@@ -132,7 +131,7 @@ mod tests {
     fn on_a_paused_clock<F: Future>(limit: &Limit, test: impl FnOnce(Rc<Limiter<PausableClock>>) -> F) -> F::Output {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         LocalSet::new().block_on(&runtime, async {
-            let lanes = Lanes::new(limit, Duration::ZERO, Share::NONE);
+            let lanes = Lanes::new(limit, Duration::ZERO, "50%".parse().unwrap());
             let limiter = Rc::new(Limiter::new(PausableClock::starting_now(), lanes));
             let pacer = limiter.clone();
             tokio::task::spawn_local(async move { pacer.pace().await });
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn checks_go_on_at_their_slots_after_the_load_was_sent_away() {
+    fn checks_go_on_at_their_share_after_the_load_was_sent_away() {
         on_a_paused_clock(&limit("10/s", 1), |limiter| async move {
             let slot = |permit: Option<Permit>| permit.unwrap().admitted.as_millis();
             assert_eq!(slot(limiter.permit(Lane::Load, 0, Duration::ZERO).await), 0);
@@ -179,8 +178,8 @@ mod tests {
             limiter.close_to_load();
             assert_eq!((retry.await.unwrap(), load.await.unwrap()), (None, None));
             assert_eq!(limiter.permit(Lane::Load, 0, Duration::ZERO).await, None);
-            assert_eq!(slot(check.await.unwrap()), 100);
-            assert_eq!(slot(limiter.permit(Lane::Check, 0, limiter.timer.now()).await), 200);
+            assert_eq!(slot(check.await.unwrap()), 200);
+            assert_eq!(slot(limiter.permit(Lane::Check, 0, limiter.timer.now()).await), 400);
         });
     }
 
