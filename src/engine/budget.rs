@@ -25,11 +25,21 @@ impl Budget {
 
     /// Takes one attempt; whether there was one left.
     pub(super) fn spend(&self) -> bool {
+        self.spend_all(1)
+    }
+
+    /// Takes so many attempts, or none where fewer are left; whether they were taken.
+    pub(super) fn spend_all(&self, attempts: u64) -> bool {
         let Some(left) = self.left.get() else { return true };
-        let Some(rest) = left.checked_sub(1) else { return false };
+        let Some(rest) = left.checked_sub(attempts) else { return false };
         self.left.set(Some(rest));
         self.tell();
         true
+    }
+
+    /// Takes back attempts that were taken and not made. Whoever was told that there are none left is not told of it.
+    pub(super) fn give_back(&self, attempts: u64) {
+        self.left.set(self.left.get().map(|left| left.saturating_add(attempts)));
     }
 
     /// Takes so many requests that are no attempts of this worker, as far as there are any left.
@@ -125,6 +135,8 @@ mod tests {
         assert_eq!([budget.spend(), budget.spend(), budget.spend()], [true, true, false]);
         budget.used_up().await;
         Budget::new(Some(0)).used_up().await;
+        budget.give_back(2);
+        assert_eq!([budget.spend_all(3), budget.spend_all(2), budget.spend_all(1)], [false, true, false]);
         assert!(Budget::new(None).spend());
     }
 }

@@ -93,17 +93,21 @@ impl<T: Timer, X: Transport, U: Fn() -> X> Desk<T, X, U> {
 
     /// Waits until so many requests of a user may be sent together.
     ///
-    /// Room for them comes first: who has a permit sends at once, so that requests keep the distances that the limit gives
-    /// them. Several permits come one after the other, and the first of them wait for the last.
+    /// Room for them and the budget come first: who has a permit sends at once, so that requests keep the distances that the
+    /// limit gives them, and no slot is taken from the load for nothing. Several permits come one after the other, and the
+    /// first of them wait for the last.
     pub(super) async fn clearance(&self, user: u32, requests: u32) -> Result<Clearance<'_>, Halt> {
         let room = self.tracker().at_once.acquire_many(requests).await.map_err(|_| Halt::Stopped)?;
-        for _ in 0..requests {
-            if let Some(key) = self.worker.placement.key_of(&self.worker.scenario, user) {
-                let permit = self.worker.limiters[key].permit(Lane::Check, 0, self.now()).await;
-                permit.ok_or(Halt::Stopped)?;
-            }
-            if !self.tracker().budget.spend() {
-                return Err(Halt::Budget);
+        let budget = &self.tracker().budget;
+        if !budget.spend_all(requests.into()) {
+            return Err(Halt::Budget);
+        }
+        if let Some(key) = self.worker.placement.key_of(&self.worker.scenario, user) {
+            for _ in 0..requests {
+                if self.worker.limiters[key].permit(Lane::Check, 0, self.now()).await.is_none() {
+                    budget.give_back(requests.into());
+                    return Err(Halt::Stopped);
+                }
             }
         }
         Ok(Clearance { _room: room })
