@@ -91,11 +91,18 @@ impl Checks {
         (looked_for.saturating_add(reads), repeated.saturating_mul(idempotency.most_writes()))
     }
 
-    /// The longest time after the load in which checks of its last operations may still send.
+    /// The longest that the checks of an operation take where nothing holds their requests up: it is looked for, and then
+    /// repeated.
     fn longest(&self) -> Duration {
-        let looked_for = self.visibility.map(|visibility| visibility.within + visibility.recheck + visibility.most * 6);
-        let repeated = self.idempotency.as_ref().map(|idempotency| idempotency.settle * 4);
-        looked_for.into_iter().chain(repeated).max().unwrap_or_default()
+        let looked_for = self.visibility.map(|visibility| {
+            let Visibility { within, most, recheck, .. } = visibility;
+            within.saturating_add(recheck).saturating_add(most.saturating_mul(2 * Visibility::CONFIRMING))
+        });
+        // Until the load's own write can be seen for sure, until the first one is seen, and until the last has settled.
+        let within = self.looking().within;
+        let repeated = self.idempotency.as_ref();
+        let repeated = repeated.map(|Idempotency { settle, .. }| within.saturating_add(settle.saturating_mul(4)));
+        looked_for.unwrap_or_default().saturating_add(repeated.unwrap_or_default())
     }
 }
 
@@ -106,10 +113,18 @@ impl Scenario {
         let checks = self.checks.as_ref()?;
         let (reads, writes) = checks.requests(operations.unwrap_or(UNBOUNDED));
         let by_limit = self.limit.map(|limit| {
-            let permits = permits_of(&limit, self.load.length().saturating_add(checks.longest()));
+            let load = self.load.length().saturating_add(self.load.drain);
+            let permits = permits_of(&limit, load.saturating_add(self.checks_last()));
             checks.limit_share.of(permits.saturating_mul(self.limit_keys()))
         });
         Some(CheckPlan { operations, reads, writes, by_limit, resources: self.audited() })
+    }
+
+    /// How long checks may go on once the load is over and what it had in flight is done or given up: for as long as those of
+    /// its last operations take, and for the answers to their last requests.
+    #[must_use]
+    pub fn checks_last(&self) -> Duration {
+        self.checks.as_ref().map_or(Duration::ZERO, |checks| checks.longest().saturating_add(self.load.drain))
     }
 
     /// The requests that `limit.budget` leaves for the samples of the checks; `None` without a budget.

@@ -11,8 +11,7 @@ use super::{Case, STOPPED, given_up, given_up_event, repetition, visibility};
 use crate::engine::shift::pass_on;
 use crate::engine::worker::Worker;
 use crate::http::Transport;
-use crate::scenario::{Checks, Idempotency, Visibility};
-use crate::units::{Duration, Timer};
+use crate::units::Timer;
 
 /// The checks of a worker. They belong to its shift, which gives them up at its end.
 pub(in crate::engine) struct Checking<T: Timer, X, U> {
@@ -58,7 +57,7 @@ impl<T: Timer, X: Transport + 'static, U: Fn() -> X + 'static> Checking<T, X, U>
     /// Lets open cases be closed, for as long as that may take, or until the run is stopped; then gives the rest up.
     pub(in crate::engine) async fn finish(mut self) {
         if let Some(desk) = self.desk.clone() {
-            let bound = desk.now() + longest(desk.checks()) + desk.worker.scenario.load.drain;
+            let bound = desk.now().saturating_add(desk.worker.scenario.checks_last());
             let mut stop = self.stop.clone();
             tokio::select! {
                 () = self.close_all(&desk) => {}
@@ -131,17 +130,4 @@ async fn check<T: Timer, X: Transport, U: Fn() -> X>(mut open: Open<T, X, U>, ca
     if let (Some(mode), Some(idempotency)) = (case.idempotency, &checks.idempotency) {
         repetition::follow(&open.desk, &case, (mode, idempotency)).await;
     }
-}
-
-/// The longest that a case takes where nothing holds its requests up.
-fn longest(checks: &Checks) -> Duration {
-    let looked_for = checks.visibility.map(|visibility| {
-        let Visibility { within, most, recheck, .. } = visibility;
-        within.saturating_add(recheck).saturating_add(most.saturating_mul(2 * Visibility::CONFIRMING))
-    });
-    // Until the load's own write can be seen for sure, until the first one is seen, and until the last has settled.
-    let within = checks.looking().within;
-    let repeated = checks.idempotency.as_ref();
-    let repeated = repeated.map(|Idempotency { settle, .. }| within.saturating_add(settle.saturating_mul(4)));
-    looked_for.unwrap_or_default().saturating_add(repeated.unwrap_or_default())
 }

@@ -184,7 +184,7 @@ fn the_plan_says_what_the_checks_may_send() {
     let plan = load(&format!("{BOTH}\n[limit]\nrate = \"100/s\"")).plan().to_string();
     assert!(
         plan.contains(
-            "checks       at most 8,735 reads and 3,003 writes beside the load, 350 in all by the limit\n\
+            "checks       at most 8,735 reads and 3,003 writes beside the load, 850 in all by the limit\n\
              audit        each of 40 resources is read before the run and after it"
         ),
         "{plan}"
