@@ -140,9 +140,9 @@ fn line(of: Of<'_>, at: u64, found: &str, text: &str) -> Line {
     Line::Finding { row: u64::from(row) + 1, key, value, at_us: at / 1_000, found, text }
 }
 
-/// An operation by its number.
+/// An operation by its number. What tells one that is repeated, and the requests of it that differ, is not said as a number.
 pub(super) fn operation(value: u64) -> String {
-    if value < REPEATED { format!("operation {value}") } else { format!("repeated operation {}", value - REPEATED) }
+    if value < REPEATED { format!("operation {value}") } else { format!("repeated operation {}", value % REPEATED) }
 }
 
 /// An instant of the run in seconds, to the millisecond.
@@ -191,6 +191,7 @@ mod tests {
     #[test]
     fn operations_that_were_repeated_are_named_after_those_of_the_load() {
         assert_eq!(operation(REPEATED + 7), "repeated operation 7");
+        assert_eq!(operation(3 * REPEATED + 7), "repeated operation 7", "with another body");
         assert_eq!(operation(7), "operation 7");
     }
 }

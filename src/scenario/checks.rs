@@ -16,6 +16,9 @@ use crate::units::Share;
 /// no run of the load counts so far.
 const EXTRA: u64 = 1 << 40;
 
+/// The bit that tells, of such an operation, the one that asks for something else with the same idempotency key.
+const OTHER: u64 = 1 << 41;
+
 /// What is checked. A scenario with checks says how attributes are read, too.
 #[derive(Debug, Clone)]
 pub struct Checks {
@@ -135,16 +138,23 @@ impl Checks {
         Operation { number: operation.number | EXTRA, ..*operation }
     }
 
-    /// Whether the operation with this number is one that is repeated, and none of the load.
+    /// The operation that [`Mode::Keyed`] sends with the key of that of [`Checks::extra`]: of the same user, row and variant, with
+    /// another body.
+    #[must_use]
+    pub fn other(operation: &Operation) -> Operation {
+        Operation { number: operation.number | EXTRA | OTHER, ..*operation }
+    }
+
+    /// Whether the operation with this number belongs to one that is repeated, and is none of the load.
     #[must_use]
     pub fn is_extra(number: u64) -> bool {
-        number & EXTRA != 0
+        number != Self::origin(number)
     }
 
     /// The number of the operation of the load after which the one with this number is repeated; of one of the load, its own.
     #[must_use]
     pub fn origin(number: u64) -> u64 {
-        number & !EXTRA
+        number & !(EXTRA | OTHER)
     }
 
     /// Whether the attribute's name depends on row and user alone.
@@ -311,9 +321,11 @@ mod tests {
         #[test]
         fn a_repeated_operation_tells_its_origin(number in 0..EXTRA) {
             let operation = Operation { number, ..of_row(0) };
-            let extra = Checks::extra(&operation);
-            prop_assert!(Checks::is_extra(extra.number) && !Checks::is_extra(number));
-            prop_assert_eq!((Checks::origin(extra.number), Checks::origin(number)), (number, number));
+            let (extra, other) = (Checks::extra(&operation), Checks::other(&operation));
+            prop_assert!(extra.number != other.number && other == Checks::other(&extra));
+            prop_assert!([extra, other].iter().all(|operation| Checks::is_extra(operation.number)));
+            prop_assert!(!Checks::is_extra(number));
+            prop_assert_eq!([extra.number, other.number, number].map(Checks::origin), [number; 3]);
         }
     }
 }

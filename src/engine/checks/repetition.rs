@@ -13,9 +13,6 @@ use crate::measure::{Answer, Mode, Outcome};
 use crate::scenario::{Checks, Idempotency, Operation, Rendered, Scenario, Visibility, curl_of};
 use crate::units::{Duration, Timer};
 
-/// The bit that tells the number of an operation that sends another body with the same key.
-const OTHER: u64 = 1 << 41;
-
 /// What keeps two instants apart.
 const TICK: Duration = Duration::from_millis(1);
 
@@ -164,7 +161,7 @@ impl<T: Timer, X: Transport, U: Fn() -> X> Repeated<'_, T, X, U> {
             if steps.key == Key::Sent && self.once.is_some() {
                 // With another body it may write something else, so it comes last, and after what the reads are of.
                 self.desk.sleep_until(self.desk.now().saturating_add(TICK)).await;
-                let other = other(&operation);
+                let other = Checks::other(&operation);
                 let rendered = shape.render(&scenario, &other).map_err(|_| Halt::Unrenderable)?;
                 self.write(&other, &with_key(rendered, key.as_deref()), whole).await?;
             }
@@ -265,13 +262,8 @@ pub(super) fn requests(scenario: &Scenario, repetition: &Repetition) -> Vec<Stri
     let header = key.as_deref().map(|key| (Idempotency::KEY_HEADER, key));
     let again = u32::from(steps.again != Again::Never);
     let mut lines = vec![curl_of(scenario, &operation, header); (steps.together + again) as usize];
-    lines.extend(header.map(|header| curl_of(scenario, &other(&operation), Some(header))));
+    lines.extend(header.map(|header| curl_of(scenario, &Checks::other(&operation), Some(header))));
     lines
-}
-
-/// Another operation of the same user, row and variant, whose body differs.
-fn other(operation: &Operation) -> Operation {
-    Operation { number: operation.number | OTHER, ..*operation }
 }
 
 /// A request with an idempotency key, where there is one.
