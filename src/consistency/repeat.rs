@@ -43,7 +43,7 @@ pub struct Repeat<'a> {
     pub value: u64,
     /// The keys that the request names in its body.
     pub named: &'a BTreeSet<String>,
-    /// JSON pointers (RFC 6901) to what may differ between answers.
+    /// JSON pointers (RFC 6901) to what may differ between answers, and between reads of the attributes.
     pub volatile: &'a [String],
 }
 
@@ -136,23 +136,37 @@ impl Repeat<'_> {
 
     /// What differs of the state from that which one request would have made, in words.
     fn state(&self, is_own: impl Fn(&Value) -> bool) -> Result<Option<String>, Unclear> {
-        let after = agreed(self.after).ok_or("the reads after it do not agree")?;
-        if !is_own(after) {
+        let after = self.agreed(self.after).ok_or("the reads after it do not agree")?;
+        if !self.after.iter().all(&is_own) {
             return Err("its value is not there after it".to_owned());
         }
         let (earlier, named) = match self.mode {
             Mode::Replay | Mode::Keyed => {
                 let once =
                     self.once.filter(|once| is_own(once)).ok_or("its value was not seen after the first request")?;
-                (once, None)
+                (self.lasting(once), None)
             }
             // Here nobody saw the state between: only what the request does not name is known to be as before.
             Mode::Concurrent | Mode::Retry => {
-                (agreed(self.before).ok_or("the reads before it do not agree")?, Some(self.named))
+                (self.agreed(self.before).ok_or("the reads before it do not agree")?, Some(self.named))
             }
         };
         let is_compared = |key: &String| named.is_none_or(|named| !named.contains(key));
-        Ok(difference(earlier, after, is_compared))
+        Ok(difference(&earlier, &after, is_compared))
+    }
+
+    /// What all reads show but for what is volatile, if they show the same and there is one.
+    fn agreed(&self, reads: &[Value]) -> Option<Value> {
+        let first = self.lasting(reads.first()?);
+        reads.iter().all(|read| self.lasting(read) == first).then_some(first)
+    }
+
+    /// Attributes without what is volatile, such as the time of their last change. A pointer to the whole is meant for answers
+    /// alone: without any attributes there would be nothing to compare.
+    fn lasting(&self, attributes: &Value) -> Value {
+        let mut attributes = attributes.clone();
+        self.volatile.iter().filter(|pointer| !pointer.is_empty()).for_each(|pointer| remove(&mut attributes, pointer));
+        attributes
     }
 }
 
@@ -167,12 +181,6 @@ fn after_hanging_up(again: &Told) -> Answers {
     let texts =
         if is_accepted { vec![] } else { vec![format!("asked again, it is refused with status {}", again.status)] };
     Answers { status: Some(is_accepted), response: None, texts }
-}
-
-/// What all reads show, if they show the same and there is one.
-fn agreed(reads: &[Value]) -> Option<&Value> {
-    let first = reads.first()?;
-    reads.iter().all(|read| read == first).then_some(first)
 }
 
 /// A body to compare with others.

@@ -87,6 +87,33 @@ fn a_state_that_grows_with_each_request_differs_in_every_mode() {
 }
 
 #[test]
+fn what_is_volatile_may_differ_between_reads_of_the_attributes() {
+    for mode in Mode::ALL {
+        let mut story = Story::new(mode);
+        let reads = story.before.iter_mut().chain(&mut story.once).chain(&mut story.after);
+        (1..).zip(reads).for_each(|(at, state)| state["updatedAt"] = json!(at));
+        assert_ne!(story.parts()[2], Some(true), "{mode}");
+        story.volatile.push("/updatedAt".to_owned());
+        assert_eq!(story.parts()[2], Some(true), "{mode}");
+        for state in &mut story.after {
+            state["counter"] = json!("2");
+        }
+        assert_eq!(story.parts()[2], Some(false), "{mode}: all else is compared");
+        story.volatile = vec![String::new()];
+        assert_ne!(story.parts()[2], Some(true), "{mode}: a pointer to whole answers is to no state");
+    }
+}
+
+#[test]
+fn what_is_volatile_may_be_the_value_that_is_looked_for() {
+    let mut story = Story::new(Mode::Replay);
+    story.volatile.push("/ref".to_owned());
+    assert_eq!(story.parts(), [Some(true); 3]);
+    story.after[1]["ref"] = json!("op-8");
+    assert_eq!(story.compare().text, "its value is not there after it");
+}
+
+#[test]
 fn a_value_that_somebody_overwrote_is_inconclusive() {
     for mode in Mode::ALL {
         let mut story = Story::new(mode);
