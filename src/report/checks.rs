@@ -88,7 +88,10 @@ fn effort(effort: Effort) -> Vec<Line> {
     let cost = format!("{reads} reads and {writes} writes beside the load, which are in no other figure.");
     let no_room = (not_sampled > 0).then(|| {
         let operations = count(not_sampled);
-        format!("{operations} operations were to be checked and found no room within `checks.limit_share`.")
+        format!(
+            "{operations} operations were drawn and not checked: too many checks were open, under way, or waiting for their \
+             share of the limit."
+        )
     });
     let kept = if beyond_ledger == 0 {
         format!("All {} writes are in the ledger.", count(ledger))

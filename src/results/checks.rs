@@ -71,7 +71,7 @@ pub(super) fn consistency(header: &Header, checks: &Checks) -> Vec<u8> {
 /// [`Checks`] with names instead of positions.
 #[derive(Serialize, Deserialize)]
 pub(super) struct CheckSums {
-    /// Missing where no two users wrote different keys of one resource.
+    /// Missing where nothing proves what a write does to the keys that it does not name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     merge: Option<Merge>,
     effort: Effort,
