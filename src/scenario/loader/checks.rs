@@ -13,7 +13,7 @@ use crate::scenario::check_requests::MOST_LOOKS;
 use crate::scenario::template::{Place, Template};
 use crate::scenario::{Checks, Idempotency, Scenario, Visibility};
 use crate::units::Share;
-use crate::units::format::count;
+use crate::units::format::{count, duration};
 
 const KEYS: [&str; 7] = ["track", "limit_share", "ledger", "history", IDEMPOTENCY, VISIBILITY, LOST_UPDATES];
 const IDEMPOTENCY: &str = "idempotency";
@@ -41,7 +41,7 @@ pub(super) fn read(root: &Table<'_>, columns: Columns<'_>, seed: u64) -> Option<
     if root.field("read").is_none() {
         table.mistake("needs to know how attributes are seen; add [read] with path and attributes");
     }
-    if [IDEMPOTENCY, VISIBILITY, LOST_UPDATES].iter().all(|name| table.field(name).is_none()) {
+    if ![IDEMPOTENCY, VISIBILITY, LOST_UPDATES].iter().any(|name| is_on(&table, name)) {
         table.mistake("checks nothing; add [checks.idempotency], [checks.visibility] or [checks.lost_updates]");
     }
     let hint = "name the attribute whose value bears {{ unique }}, for example \"ref\"";
@@ -120,16 +120,18 @@ pub(super) fn missing(root: &Table<'_>, quantity: Quantity) -> Option<&'static s
         _ => return None,
     };
     let checks = root.field("checks").and_then(|field| field.table(&KEYS));
-    let is_there = |name: &str| {
-        let field = checks.as_ref().and_then(|table| table.field(name));
-        field.is_some_and(|field| name != LOST_UPDATES || is_enabled(&field))
-    };
-    match (tables.iter().any(|name| is_there(name)), tables[0]) {
+    let is_there = checks.is_some_and(|checks| tables.iter().any(|name| is_on(&checks, name)));
+    match (is_there, tables[0]) {
         (true, _) => None,
         (false, IDEMPOTENCY) => Some("[checks.idempotency]"),
         (false, VISIBILITY) => Some("[checks.visibility]"),
         (false, _) => Some("[checks.lost_updates] with enabled = true"),
     }
+}
+
+/// Whether one of the three tables is there and, if it can be switched off, is not.
+fn is_on(checks: &Table<'_>, name: &str) -> bool {
+    checks.field(name).is_some_and(|field| name != LOST_UPDATES || is_enabled(&field))
 }
 
 /// Whether `[checks.lost_updates]` is on, or wrong, which has been noted.
@@ -201,11 +203,18 @@ fn visibility(field: &Field<'_>) -> Option<Visibility> {
     let recheck = table.or("recheck", default.recheck, Field::positive_duration);
     let poll = Visibility { share: share.unwrap_or(Share::ALL), within, recheck, ..default };
     let visibility = table.field("poll").map_or(Some(poll), |field| with_poll(&field, poll))?;
-    let place = table.field("poll").or_else(|| table.field("within"));
-    if let Some(field) = place.filter(|_| visibility.looks() > MOST_LOOKS) {
+    let place = || table.field("poll").or_else(|| table.field("within"));
+    if let Some(field) = place().filter(|_| visibility.looks() > MOST_LOOKS) {
         field.mistake(format_args!(
             "would look at a write more than {} times; use longer pauses, or a shorter `within`",
             count(MOST_LOOKS)
+        ));
+    }
+    if let Some(field) = place().filter(|_| visibility.within < visibility.first) {
+        let [within, first] = [visibility.within, visibility.first].map(duration);
+        field.mistake(format_args!(
+            "lets the first look come too late: it is sent {first} after the answer, and `within` is {within}; use a longer \
+             `within`, or a shorter `poll.first`"
         ));
     }
     Some(Visibility { share: share?, ..visibility })

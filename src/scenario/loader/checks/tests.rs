@@ -108,8 +108,9 @@ enabled = true
 }
 
 #[test]
-fn checks_that_are_all_off_are_none() {
-    assert!(load("[checks]\ntrack = \"ref\"\nlost_updates = { enabled = false }").checks.is_none());
+fn lost_updates_may_be_off_where_something_else_is_checked() {
+    let off = "[checks]\ntrack = \"ref\"\nlost_updates = { enabled = false }\nvisibility = { share = \"5%\" }";
+    assert!(!load(off).checks.unwrap().lost_updates);
     assert!(load("").checks.is_none());
 }
 
