@@ -22,24 +22,21 @@ pub fn curl(scenario: &Scenario, variant: usize) -> String {
     curl_of(scenario, &scenario.first_operation(variant), None)
 }
 
-/// The request of an operation in the same way, with one more header where one is given.
+/// The request of an operation in the same way, with one more header where one is given; that one is shown as it is, whatever
+/// its name.
 ///
 /// # Panics
 /// When there is no such variant.
 #[must_use]
 pub fn curl_of(scenario: &Scenario, operation: &Operation, header: Option<(&str, &str)>) -> String {
     let shape = &scenario.variants[operation.variant];
-    let mut request = shape.render_shown(scenario, operation);
-    if let (Ok(request), Some((name, value))) = (&mut request, header) {
-        request.headers.push((name, value.into()));
-    }
-    command(scenario, &shape.method, request)
+    command(scenario, &shape.method, shape.render_shown(scenario, operation), header)
 }
 
 /// The request that reads the attributes of the first data row, as [`curl`] shows those of variants; `None` without `[read]`.
 #[must_use]
 pub fn curl_read(scenario: &Scenario) -> Option<String> {
-    Some(command(scenario, "GET", scenario.read.as_ref()?.request_shown(scenario, 0)))
+    Some(command(scenario, "GET", scenario.read.as_ref()?.request_shown(scenario, 0), None))
 }
 
 /// The request that puts the attributes of the first data row back, as [`curl`] shows those of variants; `None` where none
@@ -49,10 +46,16 @@ pub fn curl_restore(scenario: &Scenario) -> Option<String> {
     let snapshot = scenario.snapshot.as_ref()?;
     let example = json!({"KEY": "EARLIER"});
     let earlier = Earlier { attributes: &example, changed: &example };
-    Some(command(scenario, &snapshot.method, snapshot.request_shown(scenario, 0, &earlier)))
+    Some(command(scenario, &snapshot.method, snapshot.request_shown(scenario, 0, &earlier), None))
 }
 
-fn command(scenario: &Scenario, method: &str, request: Result<Rendered<'_>, RenderError>) -> String {
+/// A request, and a header that is no part of it and no secret.
+fn command(
+    scenario: &Scenario,
+    method: &str,
+    request: Result<Rendered<'_>, RenderError>,
+    more: Option<(&str, &str)>,
+) -> String {
     let request = match request {
         Ok(request) => request,
         Err(error) => return format!("# the request cannot be shown: {error}"),
@@ -65,10 +68,8 @@ fn command(scenario: &Scenario, method: &str, request: Result<Rendered<'_>, Rend
     if !matches!(scenario.target.auth, Auth::None) {
         lines.push("-H \"Authorization: Bearer $TOKEN\"".to_owned());
     }
-    for (name, value) in &request.headers {
-        let value = if is_secret(name) { "***" } else { value.as_ref() };
-        lines.push(format!("-H {}", quote(&format!("{name}: {value}"))));
-    }
+    let own = request.headers.iter().map(|(name, value)| (*name, if is_secret(name) { "***" } else { value.as_ref() }));
+    lines.extend(own.chain(more).map(|(name, value)| format!("-H {}", quote(&format!("{name}: {value}")))));
     if let Some(body) = &request.body {
         lines.push(format!("--data-raw {}", quote(&String::from_utf8_lossy(body))));
     }

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::scenario::{
-    Auth, Caution, Connections, Endpoint, Ends, Limit, LimitKey, QuotaUse, Rendered, Role, Schedule, Simulator, Span,
-    curl, population,
+    Auth, Caution, Connections, Endpoint, Ends, Idempotency, Limit, LimitKey, QuotaUse, Rendered, Role, Schedule,
+    Simulator, Span, curl, curl_of, population,
 };
 use crate::units::Rate;
 
@@ -185,6 +185,15 @@ fn secrets_and_the_environment_are_in_no_record() {
     assert_eq!(scenario.source["variant"][0]["headers"]["X-Env-Token"], "${FIRST}");
     assert_eq!(scenario.source["load"]["stages"][0]["to"], 40);
     assert_eq!(scenario.source.get("overrides"), None);
+}
+
+#[test]
+fn a_header_that_is_added_to_a_curl_command_is_shown_as_it_is_and_secrets_beside_it_are_not() {
+    let scenario = load(SCENARIO);
+    let header = Some((Idempotency::KEY_HEADER, "key-of-7"));
+    let shown = curl_of(&scenario, &scenario.first_operation(0), header);
+    assert!(shown.contains("-H 'idempotency-key: key-of-7'"), "{shown}");
+    assert!(shown.contains("-H 'X-Api-Key: ***'"), "{shown}");
 }
 
 #[test]
