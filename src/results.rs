@@ -36,7 +36,7 @@ pub const FILES: [&str; 6] = [SUMMARY, FAILURES, LATENCY, TIMELINE, LOG, RUN];
 /// What the checks found, beside the other files of a run that checked anything and has ended.
 pub const CHECK_FILES: [&str; 2] = [IDEMPOTENCY, CONSISTENCY];
 
-/// All writes and reads of a run whose scenario wants them, as lines of JSON.
+/// All writes and reads of a run whose scenario wants them, and what was found, as lines of JSON.
 pub const HISTORY: &str = "history.jsonl";
 
 /// What the attributes were before the run: the file that `patchload restore` reads.
@@ -46,6 +46,24 @@ pub const SNAPSHOT: &str = "snapshot.jsonl";
 #[must_use]
 pub fn retries(header: &Header) -> bool {
     header.scenario.get("retry").is_some()
+}
+
+/// Whether the run's scenario wants [`HISTORY`].
+#[must_use]
+pub fn has_history(header: &Header) -> bool {
+    of_checks(header, "/history")
+}
+
+/// Whether all resources of the run were to be compared with what was acknowledged.
+#[must_use]
+pub fn compares_resources(header: &Header) -> bool {
+    of_checks(header, "/lost_updates/enabled")
+}
+
+/// What `[checks]` of the run's scenario says yes or no to; no where it says nothing.
+fn of_checks(header: &Header, place: &str) -> bool {
+    let checks = header.scenario.get("checks");
+    checks.and_then(|checks| checks.pointer(place)?.as_bool()).unwrap_or(false)
 }
 
 /// Whether the run had a simulator of its own, which is gone with it.

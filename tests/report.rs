@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use patchload::measure::{
-    Checks, Counts, Effort, Failure, FailureKey, Logins, Outcome, Retries, Run, State, Totals, VariantChecks, Warning,
+    Check, Checks, Counts, Effort, Failure, FailureKey, Findings, Logins, Mode, Outcome, Repetitions, Retries, Run,
+    State, Totals, VariantChecks, Warning,
 };
 use patchload::report;
 
@@ -156,7 +157,11 @@ fn of_several_payloads_a_reader_sees_at_a_glance_which_work_and_why_the_others_d
 #[test]
 fn what_the_checks_found_is_told_at_a_glance_in_figures_and_by_a_sample_of_each() {
     let mut run = synthetic::run(&seconds(11, 400, 2));
-    run.totals.checks = Some(found::checks());
+    let mut checks = found::checks();
+    checks.variants[1].repetitions[Mode::Keyed.index()] =
+        Repetitions { pairs: 10, same_status: 10, same_response: 10, same_state: 10, ..Repetitions::default() };
+    run.totals.checks = Some(checks);
+    run.header.scenario["checks"] = serde_json::json!({ "history": true, "lost_updates": { "enabled": true } });
     let text = text(&run);
     assert_golden("report-checks.txt", &text);
     let section = text.split("\nchecks ").nth(1).and_then(|rest| rest.split("\nreports ").next()).unwrap();
@@ -183,6 +188,16 @@ fn checks_that_could_judge_nothing_claim_nothing() {
         text(&run)
     );
     assert!(!text(&run).contains("merge"), "{}", text(&run));
+    run.header.scenario["checks"] = serde_json::json!({ "lost_updates": { "enabled": true } });
+    let checks = run.totals.checks.as_mut().unwrap();
+    let sample = Some("operation 7: no look was late enough".to_owned());
+    checks.variants[0].findings[Check::Indeterminate.index()] = Findings { checked: 1, found: 1, sample };
+    for told in [
+        "\nchecks   Nothing could be judged.\nmerge    It was not proven whether writes leave",
+        "\nsample   indeterminate of attributes: Operation 7: no look was late enough.\n",
+    ] {
+        assert!(text(&run).contains(told), "{}", text(&run));
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::table::Side::{Left, Right};
 use super::table::Table;
 use super::text::{UNKNOWN, estimate, sentence, wrapped};
 use crate::measure::{Check, Checks, Effort, Findings, Header, Merge, Mode, VariantChecks, Violation, quantile};
-use crate::results::Estimate;
+use crate::results::{Estimate, compares_resources};
 use crate::units::format::{count, micros};
 
 /// How much a line of a request to repeat is set in.
@@ -18,8 +18,12 @@ pub(super) fn section(header: &Header, checks: &Checks) -> String {
         header.variants.iter().map(String::as_str).zip(&checks.variants).collect();
     let mut text = String::new();
     wrapped(&mut text, "checks", &glance(&variants));
-    if let Some(merge) = checks.merge {
-        wrapped(&mut text, "merge", merge_of(merge));
+    match checks.merge {
+        Some(merge) => wrapped(&mut text, "merge", merge_of(merge)),
+        None if compares_resources(header) => {
+            wrapped(&mut text, "merge", "It was not proven whether writes leave the keys that they do not name.");
+        }
+        None => {}
     }
     for line in effort(checks.effort) {
         wrapped(&mut text, if line.is_first { "effort" } else { "" }, &line.text);
@@ -136,13 +140,15 @@ fn repetitions(variants: &[(&str, &VariantChecks)]) -> String {
         ("inconclusive", Right),
         ("violations (95 %)", Right),
     ]);
-    let mut is_empty = true;
+    let (mut is_empty, mut is_keyed, mut is_any_inconclusive) = (true, false, false);
     for (name, variant) in variants {
         for (mode, of) in Mode::ALL.into_iter().zip(&variant.repetitions) {
             if of.pairs + of.inconclusive == 0 {
                 continue;
             }
             is_empty = false;
+            is_keyed |= mode == Mode::Keyed;
+            is_any_inconclusive |= of.inconclusive > 0;
             let cells = [of.pairs, of.same_status, of.same_response, of.same_state, of.inconclusive].map(count);
             let [pairs, status, response, state, inconclusive] = cells;
             let rate = estimate(Estimate::of_cases(of.violations, of.pairs));
@@ -152,7 +158,20 @@ fn repetitions(variants: &[(&str, &VariantChecks)]) -> String {
     if is_empty {
         return String::new();
     }
-    format!("\n{}Pairs could be judged; status, response and state count those that had the same.\n", table.lines())
+    let mut text = format!("\n{}", table.lines());
+    text.push_str("Pairs could be judged; status, response and state count those that had the same.\n");
+    if is_keyed {
+        text.push_str(
+            "With keyed, status is also about the third request: another body with that key, to be refused.\n",
+        );
+    }
+    if is_any_inconclusive {
+        text.push_str(
+            "Inconclusive ones stand beside the pairs, because nobody can judge them: an answer did not come\n\
+             or was throttled, the first write was never seen, or somebody else wrote the resource meanwhile.\n",
+        );
+    }
+    text
 }
 
 fn findings(variants: &[(&str, &VariantChecks)]) -> String {
@@ -179,7 +198,7 @@ fn findings(variants: &[(&str, &VariantChecks)]) -> String {
     )
 }
 
-/// The first case of each violation.
+/// The first case of each violation, and of what nobody can tell: it says why.
 fn samples(variants: &[(&str, &VariantChecks)]) -> String {
     let mut text = String::new();
     for (name, variant) in variants {
@@ -191,7 +210,8 @@ fn samples(variants: &[(&str, &VariantChecks)]) -> String {
             }
         }
         for (check, of) in Check::ALL.into_iter().zip(&variant.findings) {
-            if let Some(what) = of.sample.as_ref().filter(|_| check.is_violation()) {
+            let is_told = check.is_violation() || check == Check::Indeterminate;
+            if let Some(what) = of.sample.as_ref().filter(|_| is_told) {
                 wrapped(&mut text, "sample", &format!("{check} of {name}: {}", sentence(&plain(what))));
             }
         }

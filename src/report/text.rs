@@ -14,7 +14,7 @@ use super::table::Side::{Left, Right};
 use super::table::Table;
 use crate::judge::{Judgement, Standing, Verdict};
 use crate::measure::{Clock, Counts, Outcome, Run, State, VariantTotals, quantile};
-use crate::results::{ALL, CHECK_FILES, Estimate, FILES, Rates};
+use crate::results::{ALL, CHECK_FILES, Estimate, FILES, HISTORY, Rates, has_history};
 use crate::units::format::{count, micros, per_second, percent, seconds, utc};
 
 /// Where lines of prose are wrapped.
@@ -216,8 +216,13 @@ fn latencies(parts: &[Part<'_>], all: &VariantTotals) -> String {
 }
 
 fn files(run: &Run, folder: &Path) -> String {
-    let more = run.totals.checks.as_ref().map(|_| format!(" {}", CHECK_FILES.join(" "))).unwrap_or_default();
-    format!("reports  {}\n         {}{more}\n", folder.display(), FILES.join(" "))
+    let mut text = format!("reports  {}\n         {}\n", folder.display(), FILES.join(" "));
+    if run.totals.checks.is_some() {
+        let history = has_history(&run.header).then_some(HISTORY);
+        let names: Vec<_> = CHECK_FILES.into_iter().chain(history).collect();
+        let _ = writeln!(text, "         {}", names.join(" "));
+    }
+    text
 }
 
 /// `2.75% (1.98% to 3.81%)`.
