@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Quantity;
+use crate::measure::Check;
 use crate::units::format::{count, micros, percent, seconds};
 
 /// Whether the measurement can be believed.
@@ -325,13 +326,29 @@ impl Reason {
                 return format!("raise the limit with `ulimit -n {needed}`, or set `load.connections` to \"shared\"");
             }
             Self::FewPorts { .. } => "reuse connections, or widen net.ipv4.ip_local_port_range",
-            Self::TooFewSamples { metric, .. } if Quantity::at_end_of(metric).is_some_and(Quantity::is_of_checks) => {
-                "run longer, or raise the `share` of the check"
-            }
-            Self::TooFewSamples { .. } => "run longer, or choose a lower percentile",
+            Self::TooFewSamples { metric, .. } => more_samples(Quantity::at_end_of(metric)),
             Self::NotStationary { .. } => "find out what fills up or warms up, or add a longer warm-up",
         };
         remedy.to_owned()
+    }
+}
+
+/// What gives a figure more cases.
+fn more_samples(quantity: Option<Quantity>) -> &'static str {
+    match quantity {
+        Some(Quantity::Found(check) | Quantity::FoundRate(check)) => match check {
+            Check::UntouchedChanged => {
+                "give the resources attributes before the run that no request names, and let the reading after the run end, \
+                 which [checks.lost_updates] is for"
+            }
+            Check::Lost => {
+                "let the reading after the run end, which [checks.lost_updates] is for; of writes that were seen before, only \
+                 those count beside which another key was written"
+            }
+            _ => "add [checks.visibility], or run longer, or raise its `share`",
+        },
+        Some(Quantity::Violations) => "run longer, or raise the `share` of [checks.idempotency]",
+        _ => "run longer, or choose a lower percentile",
     }
 }
 

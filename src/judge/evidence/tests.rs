@@ -292,3 +292,21 @@ proptest! {
         prop_assert!(reasons.iter().all(|reason| reason.level() > Verdict::Valid));
     }
 }
+
+#[test]
+fn a_threshold_without_cases_is_told_what_would_bring_some() {
+    let remedy = |metric: &str| {
+        let (metric, condition) = (metric.to_owned(), "= 0".to_owned());
+        Reason::TooFewSamples { metric, condition, samples: 0, least_samples: 1 }.remedy()
+    };
+    for (metric, told) in [
+        ("untouched_changed", "attributes before the run that no request names"),
+        ("variant.a.lost_rate", "let the reading after the run end"),
+        ("never_visible", "[checks.visibility]"),
+        ("idempotency.violation_rate", "raise the `share` of [checks.idempotency]"),
+        ("service.p99", "choose a lower percentile"),
+    ] {
+        assert!(remedy(metric).contains(told), "{metric}: {}", remedy(metric));
+    }
+    assert!(["untouched_changed", "lost"].iter().all(|metric| !remedy(metric).contains("share")));
+}
