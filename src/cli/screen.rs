@@ -7,16 +7,21 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::say;
 use crate::measure::{Clock, Second, Totals, quantile};
+use crate::scenario::Scenario;
 use crate::units::format;
 
 /// Seconds between two plain lines.
 const PLAIN_EVERY: u64 = 5;
+
+/// What is said when the load is over and checks are not.
+const CHECKING: &str = "the load is over; waiting for checks to finish";
 
 /// The progress of a run on stderr. Dropping all of its clones removes the bar.
 #[derive(Clone)]
 pub(super) struct Screen {
     view: View,
     planned: Duration,
+    has_checks: bool,
 }
 
 #[derive(Clone)]
@@ -28,30 +33,38 @@ enum View {
 
 impl Screen {
     /// A bar where stderr is a terminal, plain lines elsewhere, nothing when `quiet`.
-    pub(super) fn new(planned: Duration, quiet: bool) -> Self {
+    pub(super) fn new(scenario: &Scenario, quiet: bool) -> Self {
+        let planned = scenario.load.length();
         let view = match (quiet, io::stderr().is_terminal()) {
             (true, _) => View::Quiet,
             (false, true) => View::Bar(bar(planned)),
             (false, false) => View::Plain,
         };
-        Self { view, planned }
+        Self { view, planned, has_checks: scenario.checks.is_some() }
     }
 
     /// Shows a closed second.
     pub(super) fn second(&self, second: &Second, totals: &Totals) {
         let passed = Duration::from_secs(second.second + 1);
+        let told = if self.is_checking(second) { CHECKING.to_owned() } else { line(second, totals) };
         match &self.view {
             View::Bar(bar) => {
                 bar.set_position(passed.min(self.planned).as_secs());
                 let left = self.planned.saturating_sub(passed);
-                bar.set_message(format!("{:>2}s left {}", left.as_secs(), line(second, totals)));
+                bar.set_message(format!("{:>2}s left {told}", left.as_secs()));
             }
             View::Plain if passed.as_secs().is_multiple_of(PLAIN_EVERY) => {
                 let (passed, planned) = (format::duration(passed), format::duration(self.planned));
-                say(&format!("{passed:>6} of {planned}  {}", line(second, totals)));
+                say(&format!("{passed:>6} of {planned}  {told}"));
             }
             View::Plain | View::Quiet => {}
         }
+    }
+
+    /// Whether nothing but checks can have gone on in a second: its load was over.
+    fn is_checking(&self, second: &Second) -> bool {
+        let is_over = Duration::from_secs(second.second) >= self.planned;
+        self.has_checks && is_over && second.in_flight == 0 && second.interval.all_counts().attempts() == 0
     }
 
     /// Says something without tearing the bar.

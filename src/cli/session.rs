@@ -174,7 +174,7 @@ impl Session {
     /// Lets the engine work under the eyes of the person before the screen, who may stop it.
     fn watch(&mut self, job: Job, folder: &mut Folder) -> Result<Watched, Failure> {
         let (stop, path) = (Stop::default(), folder.path().to_owned());
-        let screen = Screen::new(self.scenario.load.length(), self.quiet);
+        let screen = Screen::new(&self.scenario, self.quiet);
         let later = self.scenario.snapshot.as_ref().map(|_| restore::hint(&path));
         let closing = Closing::new(&self.scenario);
         let mut watched = self.runtime.block_on(async {
