@@ -257,7 +257,7 @@ fn confirm(told: &Told) {
         if !is_confirmed(world, finding) {
             *wrong += 1;
             if *wrong <= 3 {
-                println!("not confirmed: {finding:#?} {:#?}", world.of_row(finding.row));
+                println!("not confirmed: {finding:#?} {}", world.of_row(finding.row));
             }
         }
     }

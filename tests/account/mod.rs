@@ -177,11 +177,11 @@ impl World {
         world
     }
 
-    /// All that was written to a row, and all looks at it.
-    pub fn of_row(&self, row: u64) -> (Vec<(&u64, &Write)>, Vec<(&String, &Look)>) {
-        let writes = self.writes.iter().flat_map(|(value, all)| all.iter().map(move |write| (value, write)));
-        let looks = self.looks.iter().flat_map(|((_, key), all)| all.iter().map(move |look| (key, look)));
-        (writes.filter(|(_, write)| write.row == row).collect(), looks.filter(|(_, look)| look.row == row).collect())
+    /// All that was written to a row, and all looks at it, in words.
+    pub fn of_row(&self, row: u64) -> String {
+        let writes: Vec<_> = self.writes.iter().filter(|(_, writes)| writes[0].row == row).collect();
+        let looks: Vec<_> = self.looks.iter().filter(|((of, _), _)| *of == row).collect();
+        format!("{writes:#?} {looks:#?}")
     }
 
     /// An instant of the run on the simulator's clock.
