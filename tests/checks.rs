@@ -251,7 +251,21 @@ fn users_that_write_keys_of_their_own_lose_all_but_the_last_where_a_write_replac
         .replace("'{\"attributes\"", "'{\"id\": \"{{ participant_id }}\", \"routing\": {}, \"attributes\"")
         .replace("expect = [202]", "expect = [200]")
         .replace("share = \"5%\"", "share = \"0.1%\"");
+    let budget = format!("{scenario}\n[limit]\nrate = \"2000/s\"\nbudget = 100_000\n");
+    for scenario in [scenario, budget] {
+        let told = run_scenario(&scenario);
+        assert_eq!(told.found["lost"], (20, 10), "{}", told.said);
+        assert_eq!(told.run["checks"]["merge"], "whole_map", "{}", told.said);
+    }
+}
+
+#[test]
+fn what_is_seen_after_the_bound_was_never_visible_in_time_also_where_the_reading_after_the_run_shows_it() {
+    let limit = "[limit]\nrate = \"2000/s\"\n[checks.lost_updates]\nenabled = true\n";
+    let scenario = scenario(EACH_ITS_ROW, ("ref", &format!("limit_share = \"50%\"\n{limit}{VISIBILITY}")))
+        .replace("{ median = \"40ms\", p99 = \"100ms\" }", "\"3s\"");
     let told = run_scenario(&scenario);
-    assert_eq!(told.found["lost"], (20, 10), "{}", told.said);
-    assert_eq!(told.run["checks"]["merge"], "whole_map", "{}", told.said);
+    let (checked, found) = told.found["never_visible"];
+    assert!(found > 200 && found == checked, "{:?}\n{}", told.found, told.said);
+    assert_eq!((told.findings(), told.code), (vec!["never_visible"], Some(5)), "{}", told.said);
 }

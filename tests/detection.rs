@@ -180,12 +180,14 @@ fn observable(world: &World) -> Observed {
             }
         } else if !is_back && looks.len() >= 4 && looks[looks.len() - 4..].iter().all(|look| !is_there(look.done)) {
             let faults = ["drop", "revert"].into_iter().find(|fault| write.request.has(fault));
-            note(
-                faults.unwrap_or("lost_update"),
-                *value,
-                is_found(*value, &["never_visible", "reverted", "lost"]),
-                what(),
-            );
+            // Where nobody else can have taken it away, it is found as what befell it.
+            let is_alone = !world.is_row_written(&register, (write.sent, last.done), WITHIN);
+            let names: &[&str] = match faults {
+                Some("drop") if is_alone => &["never_visible"],
+                Some(_) if is_alone => &["reverted"],
+                _ => &["never_visible", "reverted", "lost"],
+            };
+            note(faults.unwrap_or("lost_update"), *value, is_found(*value, names), what());
         }
     }
     for ((row, key), looks) in &world.looks {

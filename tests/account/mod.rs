@@ -177,6 +177,15 @@ impl World {
         world
     }
 
+    /// Whether any other key of the row was written so.
+    pub fn is_row_written(&self, (row, key): &(u64, String), (from, to): (u64, u64), within: u64) -> bool {
+        let others = self.registers.keys().filter(|(of, other)| of == row && other != key);
+        others
+            .flat_map(|register| &self.registers[register])
+            .flat_map(|value| &self.writes[value])
+            .any(|write| write.sent <= to && write.done + within >= from)
+    }
+
     /// All that was written to a row, and all looks at it, in words.
     pub fn of_row(&self, row: u64) -> String {
         let writes: Vec<_> = self.writes.iter().filter(|(_, writes)| writes[0].row == row).collect();
