@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::measure::Mode;
 
-/// Numbers from this one on are those of operations that were repeated, which are none of the load: the rest of the number
-/// is that of the operation of the load whose user, row and variant it has.
+/// Numbers from this one on are those of operations that were repeated, which are none of the load: what is below this bit
+/// is the number of the operation of the load whose user, row and variant it has.
 pub const REPEATED: u64 = 1 << 40;
 
 /// A register: one attribute of one resource.

@@ -133,12 +133,13 @@ pub struct Lanes<W> {
 /// rest, and what they have left over of at most one second. Without that bound a share that was not used for minutes
 /// would hold the load up when it is used at last.
 ///
-/// This is virtual scheduling (GCRA, ITU-T I.371): in any window, checks <= window / period + second / period. As it begins
-/// with nothing left over, until any instant there are no more than instant / period.
+/// This is virtual scheduling (GCRA, ITU-T I.371): in any window, checks <= (window + spare) / period + 1. As it begins with
+/// nothing left over, until any instant there are no more than instant / period.
 struct Part {
     /// The time in which one permit falls to checks.
     period: Duration,
-    /// The time in which they may have left their permits: with the period itself a second, or nothing beside a longer one.
+    /// The time in which they may have left their permits: with the period itself a second. At least that from one slot to
+    /// the next, so that a check which has to wait for its slot does not make all later ones late.
     spare: Duration,
     /// They get no slot before this instant.
     next: Duration,
@@ -151,7 +152,8 @@ impl Part {
     /// `None` where nothing is for checks.
     fn new(limit: &Limit, phase: Duration, share: Share) -> Option<Self> {
         let period = Duration::try_from_secs_f64(limit.rate.period().as_secs_f64() / share.get()).ok()?;
-        Some(Self { period, spare: LEFT_OVER.saturating_sub(period), next: phase.saturating_add(period) })
+        let slot = limit.rate.period();
+        Some(Self { period, spare: LEFT_OVER.saturating_sub(period).max(slot), next: phase.saturating_add(period) })
     }
 
     /// A check has got this slot.
@@ -421,7 +423,7 @@ mod tests {
             let per_second = share.get() * limit.rate.per_second();
             for (i, start) in permits.iter().enumerate() {
                 for (n, end) in permits[i..].iter().enumerate() {
-                    let allowed = per_second * end.saturating_sub(*start).as_secs_f64() + per_second.max(1.0);
+                    let allowed = per_second * end.saturating_sub(*start).as_secs_f64() + per_second.max(1.0 + share.get());
                     let count = f64::from(u32::try_from(n + 1).unwrap());
                     prop_assert!(count <= allowed + 1e-3, "{count} checks, {allowed} allowed");
                 }
