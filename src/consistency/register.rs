@@ -171,12 +171,12 @@ impl<'a> Register<'a> {
         let from = self.order.looks.partition_point(|look| look.sent < deed.start);
         let decisive = self.order.looks.partition_point(|look| look.sent < late);
         let last = match (self.gone(i, from, decisive), self.cases[i].first) {
-            (Ok(last), _) => last,
-            (Err(_), Some(hit)) => {
+            (Ok(last), first) if first.is_none_or(|hit| hit.sent > self.order.looks[last].sent) => last,
+            (_, Some(hit)) => {
                 self.seen(i, (done, late), &hit, tally);
                 return Ok(());
             }
-            (Err(why), None) => return Err(why),
+            (gone, None) => gone?,
         };
         let looks = last + 1 - from;
         tally.check(deed.variant, Check::Visible, 1);

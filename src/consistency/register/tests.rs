@@ -503,3 +503,10 @@ fn writes_that_others_followed_within_the_bound_do_not_dilute_the_share_of_those
     assert_eq!((followed.counts(Check::Visible), followed.counts(Check::NeverVisible)), ((0, 0), (0, 0)));
     assert_eq!(seen().counts(Check::NeverVisible), (1, 0));
 }
+
+#[test]
+fn a_write_that_takes_no_time_and_is_seen_in_time_is_not_called_never_visible() {
+    let history = History::new().write(1, [5, 5], Ack::Accepted).look(Occasion::Poll(1), 30, Seen::Value(1));
+    let history = history.looks(Occasion::Poll(2), DECISIVE, Seen::Value(1));
+    assert_eq!((history.found(), history.counts(Check::Visible)), (None, (1, 1)));
+}
