@@ -276,7 +276,7 @@ fn confirm(told: &Told) {
 
 #[test]
 fn findings_are_confirmed_by_the_account_what_could_be_observed_is_found_and_intervals_cover_the_shares() {
-    let (seeds, writes) = (variable("DETECTION_SEEDS", 2), variable("DETECTION_WRITES", 8_000));
+    let (seeds, writes) = (variable("DETECTION_SEEDS", 1), variable("DETECTION_WRITES", 8_000));
     let mut covered = BTreeMap::from(DRAWN.map(|(name, _)| (name, 0)));
     let mut observed = Observed::new();
     for seed in variable("DETECTION_FROM", 1)..=seeds {
@@ -306,8 +306,8 @@ fn findings_are_confirmed_by_the_account_what_could_be_observed_is_found_and_int
         println!("{kind}: {count} observable in all, {} not found", missed.len());
         assert!(missed.len() as u64 * 100 <= *count, "{kind}: {} of {count}", missed.len());
     }
-    // Of 100 intervals at 95 %, fewer than 90 cover once in 90; of 10, fewer than 8 once in 87.
-    let (each, together) = if seeds >= 100 { (seeds * 9 / 10, 0) } else { (0, seeds * 5 * 8 / 10) };
+    // Of 100 intervals at 95 %, fewer than 90 cover once in 90; of 5, fewer than 3 once in 860.
+    let (each, together) = if seeds >= 100 { (seeds * 9 / 10, 0) } else { (0, seeds * 5 * 6 / 10) };
     assert!(covered.values().all(|count| *count >= each), "{covered:?}");
     assert!(covered.values().sum::<u64>() >= together, "{covered:?}");
 }

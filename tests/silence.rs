@@ -25,7 +25,7 @@ fn number(row: &BTreeMap<String, String>, column: &str) -> u64 {
 
 #[test]
 fn a_server_that_keeps_its_word_gives_no_finding_with_late_writes_refusals_timeouts_resets_and_retries() {
-    let checked = std::env::var("SILENCE_CHECKED").map_or(4_000_u64, |count| count.parse().unwrap());
+    let checked = std::env::var("SILENCE_CHECKED").map_or(2_000_u64, |count| count.parse().unwrap());
     let place = Place::new();
     // A tenth of the operations is not checked, a tenth is unclear or refused to the end, and those that wait hold users up.
     let seconds = (checked + checked * 2 / 5).div_ceil(RATE) + 2;
@@ -85,7 +85,7 @@ fn a_server_that_keeps_its_word_gives_no_finding_with_late_writes_refusals_timeo
             enabled = true
             "#,
             writing = writing("k{{ user }}", "random").replace("expect = [202]", "expect = [202]\nweight = 9"),
-            conversations = 600 + checked / 25,
+            conversations = 300 + checked / 25,
             // A read costs 1, a write some 35.
             quota = RATE * 36,
         ),
