@@ -20,7 +20,7 @@ use crate::scenario::{Checks, Operation, Scenario};
 use crate::units::Duration;
 
 /// No resource is read more often after the run.
-const MOST_READINGS: usize = 6;
+const MOST_READINGS: usize = 8;
 
 /// So many read at once at most, where the scenario has a limit, which they keep together; each has so many resources at
 /// least.
