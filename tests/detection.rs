@@ -191,7 +191,9 @@ fn observable(world: &World) -> Observed {
         }
     }
     for ((row, key), looks) in &world.looks {
-        for look in looks.iter().filter(|look| look.occasion != "before" && world.was_stale(look)) {
+        for look in
+            looks.iter().filter(|look| !["before", "audit"].contains(&look.occasion.as_str()) && world.was_stale(look))
+        {
             let Some(resource) = world.resources.get(row) else { continue };
             let Some(value) = resource.at(world.there(look.sent)).get(key.as_str()).copied() else { continue };
             let shows = |other: &&Look| other.seen == Some(value);
@@ -233,7 +235,7 @@ fn would_show_stale(world: &World) -> f64 {
     let (mut all, mut older) = (0_u32, 0_u32);
     for ((row, key), looks) in &world.looks {
         let Some(resource) = world.resources.get(row) else { continue };
-        for look in looks {
+        for look in looks.iter().filter(|look| look.occasion != "audit") {
             let Some(value) = look.seen else { continue };
             if looks.iter().any(|other| other.seen == look.seen && other.done <= look.sent) {
                 all += 1;

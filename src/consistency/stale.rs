@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::history::Occasion;
 use super::order::{Order, View};
 
 /// A look that could have gone back in time.
@@ -21,8 +22,8 @@ struct Stay {
     to: u64,
 }
 
-/// All looks that show a deed that was seen before, or something surely older than a deed that was seen before and is seen
-/// again after.
+/// All looks of the run that show a deed that was seen before, or something surely older than a deed that was seen before and
+/// is seen again after, be it after the run.
 ///
 /// One pass over the looks by the instants at which they were sent, with the deeds that were seen before in a heap, the
 /// newest on top: O(n log n).
@@ -37,6 +38,10 @@ pub(super) fn sweep(order: &Order) -> Vec<Dated> {
     for look in looks {
         while let Some(Reverse((_, i))) = coming.pop_if(|Reverse((from, _))| *from <= look.sent) {
             seen.push((order.deeds[i].start, i));
+        }
+        // Readings after the run show many registers at once: as cases they would not be independent of each other.
+        if look.occasion == Occasion::Audit {
+            continue;
         }
         if let Some(newer) = newest_that_stays(&mut seen, &stays, &look) {
             dated.push(Dated { newer, older: Some(look) });
