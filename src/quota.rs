@@ -1,4 +1,4 @@
-//! Models of rate limiters as pure functions of arrivals: what the simulator enforces and the profiler will fit.
+//! Models of rate limiters as pure functions of arrivals: what the simulator enforces and the profiler fits.
 //!
 //! A [`Limiter`] is the rule, a [`State`] what one key has used up of it. To *judge* a request changes nothing; what
 //! was decided is *noted* apart. So several quotas can stand over one request, each noting the common decision, and a
@@ -24,9 +24,10 @@ mod scope;
 mod scripts;
 mod sliding_counter;
 mod sliding_log;
+mod ticking_bucket;
 mod used;
 mod window;
 
-pub use limiter::{Admission, Arrival, Limiter, Slow, State, Usage};
+pub use limiter::{Admission, Arrival, Limiter, Opening, Slow, State, Usage};
 pub use model::Model;
 pub use scope::{Cost, Dimension, Quota, Scope};

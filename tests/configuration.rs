@@ -216,7 +216,7 @@ fn a_quota_is_a_rate_a_table_or_several() {
 fn every_option_of_a_quota_is_read() {
     let text = r#"
         quota = { name = "bulk", model = "token-bucket", rate = "10/s", burst = 3, per = ["client", "resource"],
-                  cost = "bytes", counts_refused = true, penalty = "5s" }
+                  cost = "bytes", counts_refused = true, penalty = "5s", penalty_extends = true }
     "#;
     let expected = Quota {
         name: "bulk".to_owned(),
@@ -224,6 +224,7 @@ fn every_option_of_a_quota_is_read() {
             model: Model::TokenBucket { rate: rate("10/s"), burst: NonZeroU32::new(3).unwrap() },
             counts_refused: true,
             penalty: seconds(5),
+            penalty_extends: true,
             slow: None,
         },
         scope: Scope::of([Dimension::Client, Dimension::Resource]),
@@ -326,7 +327,7 @@ fn any_log_normal() -> impl Strategy<Value = LogNormal> {
 const MOST_LOGGED: NonZeroU32 = NonZeroU32::new(1_000_000).unwrap();
 
 fn any_model() -> impl Strategy<Value = Model> {
-    (0..9, any_rate(), any_count()).prop_map(|(kind, rate, burst)| match kind {
+    (0..12, any_rate(), any_count(), positive_time()).prop_map(|(kind, rate, burst, tick)| match kind {
         0 => Model::FirstRequestWindow { rate },
         1 => Model::ClockWindow { rate },
         // A log remembers each request, so the loader bounds its count.
@@ -336,6 +337,9 @@ fn any_model() -> impl Strategy<Value = Model> {
         5 => Model::Gcra { rate, burst },
         6 => Model::LeakyMeter { rate, burst },
         7 => Model::LeakyQueue { rate, burst },
+        8 => Model::FlooredCounter { rate },
+        9 => Model::AnchoredCounter { rate },
+        10 => Model::TickingBucket { rate, burst, tick },
         _ => Model::Concurrency { limit: burst },
     })
 }
@@ -349,6 +353,7 @@ fn any_quota() -> impl Strategy<Value = Quota> {
     let limiter = (any_model(), any::<bool>(), any_time(), proptest::option::of(slow)).prop_map(
         |(model, counts_refused, penalty, slow)| Limiter {
             model,
+            penalty_extends: counts_refused && slow.is_none() && !penalty.is_zero(),
             counts_refused: counts_refused && !matches!(model, Model::Concurrency { .. }),
             // A slowed log remembers more than the loader lets it, most of the time.
             slow: slow.filter(|_| !matches!(model, Model::SlidingLog { .. })),

@@ -20,8 +20,10 @@ pub struct Limiter {
     /// bucket or a queue goes no further than one `burst` below empty, so that whoever stops is admitted again within
     /// the time of two. A [`Model::Concurrency`] never counts them.
     pub counts_refused: bool,
-    /// After a refusal everything is refused for so long; refusals meanwhile do not extend it. Zero for no penalty.
+    /// After a refusal everything is refused for so long. Zero for no penalty.
     pub penalty: Duration,
+    /// Whether a refusal during the penalty begins it anew; otherwise those meanwhile do not extend it.
+    pub penalty_extends: bool,
     /// Instead of being refused, requests over the quota are admitted later.
     pub slow: Option<Slow>,
 }
@@ -60,6 +62,42 @@ pub enum Admission {
     },
 }
 
+/// The instant from which a request is admitted if nothing else arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// Nothing that was noted stands against it.
+    Always,
+    /// From then on; before, it is refused.
+    At(Duration),
+    /// That does not depend on time, and now it is refused: a concurrency limit that is reached, or a request that costs
+    /// more than the quota ever holds.
+    Never,
+}
+
+impl Opening {
+    /// The seconds for which a request that arrives at an instant has been admissible; below zero, after which it will be.
+    /// Infinite where nothing bounds them.
+    #[must_use]
+    pub fn margin(self, at: Duration) -> f64 {
+        match self {
+            Self::Always => f64::INFINITY,
+            Self::Never => f64::NEG_INFINITY,
+            Self::At(opens) if opens <= at => at.saturating_sub(opens).as_secs_f64(),
+            Self::At(opens) => -opens.saturating_sub(at).as_secs_f64(),
+        }
+    }
+
+    /// The later one of two: what stands where a request must pass both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Never, _) | (_, Self::Never) => Self::Never,
+            (Self::Always, opening) | (opening, Self::Always) => opening,
+            (Self::At(one), Self::At(two)) => Self::At(one.max(two)),
+        }
+    }
+}
+
 /// How much of a quota is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
@@ -79,6 +117,8 @@ pub struct Usage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     used: Used,
+    /// When something was last noted that uses it up.
+    noted_at: u64,
     /// The first nanosecond after the penalty; zero when there was none.
     blocked_until: u64,
 }
@@ -87,13 +127,13 @@ impl Limiter {
     /// The model without options.
     #[must_use]
     pub const fn new(model: Model) -> Self {
-        Self { model, counts_refused: false, penalty: Duration::ZERO, slow: None }
+        Self { model, counts_refused: false, penalty: Duration::ZERO, penalty_extends: false, slow: None }
     }
 
     /// A key of which nothing is used up.
     #[must_use]
     pub fn fresh(&self) -> State {
-        State { used: Used::fresh(self.model), blocked_until: 0 }
+        State { used: Used::fresh(self.model), noted_at: 0, blocked_until: 0 }
     }
 
     /// What becomes of an arrival, if nothing else is against it. Changes nothing.
@@ -115,9 +155,28 @@ impl Limiter {
         })
     }
 
+    /// From when on a request is admitted, by what was noted so far; unlike in [`judge`](Self::judge) that may be past.
+    ///
+    /// The arrival's own instant matters to soft throttling alone, which admits always. A fit asks how far from this
+    /// instant a request arrived: the farther, the surer is what became of it.
+    #[must_use]
+    pub fn opening(&self, state: &State, cost: u32) -> Opening {
+        let from = state.noted_at;
+        let ready = match self.slow {
+            Some(_) => Some(from),
+            None => with_rule!(self, &state.used, |rule, used| rule.ready(used, from, cost.max(1).into())),
+        };
+        match ready {
+            None => Opening::Never,
+            Some(ready) if ready <= from && state.blocked_until <= from => Opening::Always,
+            Some(ready) => Opening::At(Duration::from_nanos(ready.max(state.blocked_until))),
+        }
+    }
+
     /// Takes note of a request that passed, whether or not [`judge`](Self::judge) admits it.
     pub fn note_admitted(&self, state: &mut State, arrival: Arrival) {
         let (at, cost) = arrival.parts();
+        state.noted_at = at;
         with_rule!(self, &mut state.used, |rule, used| rule.add(used, at, cost));
     }
 
@@ -125,9 +184,10 @@ impl Limiter {
     pub fn note_refused(&self, state: &mut State, arrival: Arrival, own: bool) {
         let (at, cost) = arrival.parts();
         if self.counts_refused {
+            state.noted_at = at;
             with_rule!(self, &mut state.used, |rule, used| rule.add_refused(used, at, cost));
         }
-        if own && at >= state.blocked_until && !self.penalty.is_zero() {
+        if own && (self.penalty_extends || at >= state.blocked_until) && !self.penalty.is_zero() {
             state.blocked_until = at.saturating_add(nanos(self.penalty));
         }
     }
@@ -191,6 +251,9 @@ impl fmt::Display for Limiter {
         }
         if !self.penalty.is_zero() {
             write!(f, ", penalty {}", exact_duration(self.penalty))?;
+            if self.penalty_extends {
+                f.write_str(" from the last refusal")?;
+            }
         }
         if let Some(Slow { by, most }) = self.slow {
             write!(f, ", slowed by {} up to {}", exact_duration(by), exact_duration(most))?;

@@ -8,6 +8,7 @@ use super::bucket::Bucket;
 use super::exact::{floor, nanos};
 use super::window::Window;
 use crate::units::Rate;
+use crate::units::format::exact_duration;
 
 /// How a limiter decides. All of them measure a request by its cost; with the usual cost of 1 they count requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +36,34 @@ pub enum Model {
         /// Quota and length of the window.
         rate: Rate,
     },
+    /// As [`SlidingCounter`](Self::SlidingCounter), but what is left of the window before counts in whole units, rounded
+    /// down. (Python `limits`, throttled-py.)
+    FlooredCounter {
+        /// Quota and length of the window.
+        rate: Rate,
+    },
+    /// As [`FlooredCounter`](Self::FlooredCounter), but its windows follow each other from the first request on; when two
+    /// of them pass without a request, from the next one. (`HAProxy`.)
+    AnchoredCounter {
+        /// Quota and length of the window.
+        rate: Rate,
+    },
     /// A bucket of `burst` tokens, full at first, that gains `rate`; a request takes its cost in tokens.
     TokenBucket {
         /// Tokens gained per time.
         rate: Rate,
         /// Tokens that the bucket holds.
         burst: NonZeroU32,
+    },
+    /// A token bucket that gains nothing until the next tick of a clock that ticks every `tick` from the start of time on,
+    /// and then what `rate` brings in one tick. (throttled-py, whose clock counts whole seconds.)
+    TickingBucket {
+        /// Tokens gained per time.
+        rate: Rate,
+        /// Tokens that the bucket holds.
+        burst: NonZeroU32,
+        /// The time from one tick to the next; zero counts as a nanosecond.
+        tick: Duration,
     },
     /// The generic cell rate algorithm (ITU-T I.371): a request may arrive `burst - 1` periods of `rate` before its
     /// theoretical arrival time.
@@ -82,7 +105,10 @@ impl Model {
             | Self::ClockWindow { rate }
             | Self::SlidingLog { rate }
             | Self::SlidingCounter { rate }
+            | Self::FlooredCounter { rate }
+            | Self::AnchoredCounter { rate }
             | Self::TokenBucket { rate, .. }
+            | Self::TickingBucket { rate, .. }
             | Self::Gcra { rate, .. }
             | Self::LeakyMeter { rate, .. }
             | Self::LeakyQueue { rate, .. } => Some(rate),
@@ -104,7 +130,10 @@ impl Model {
             Self::ClockWindow { .. } => "clock-window",
             Self::SlidingLog { .. } => "sliding-log",
             Self::SlidingCounter { .. } => "sliding-counter",
+            Self::FlooredCounter { .. } => "floored-counter",
+            Self::AnchoredCounter { .. } => "anchored-counter",
             Self::TokenBucket { .. } => "token-bucket",
+            Self::TickingBucket { .. } => "ticking-bucket",
             Self::Gcra { .. } => "gcra",
             Self::LeakyMeter { .. } => "leaky-meter",
             Self::LeakyQueue { .. } => "leaky-queue",
@@ -117,7 +146,9 @@ impl Model {
     ///
     /// For the sliding counter: with `p` admitted in the window before, at most `limit - p (1 - e/per)` are by the time
     /// `e` into a window, so the two have admitted at most `limit (1 + e/per)`, and each window before them at most
-    /// `limit`. That is a bucket of `limit`.
+    /// `limit`. That is a bucket of `limit`. In whole units it is less than one unit more.
+    ///
+    /// A ticking bucket gains at the end of a time what any other has gained a tick later at the latest.
     pub(super) fn most_in(&self, length: Duration) -> Option<u64> {
         // The time does not include its end, so it is over with the nanosecond before.
         let Some(last) = nanos(length).checked_sub(1) else {
@@ -137,6 +168,13 @@ impl Model {
                 Some(limit.saturating_mul(last.div_ceil(per).saturating_add(1)))
             }
             Self::SlidingCounter { rate } => Some(bucket(rate, rate.count().get().into())),
+            Self::FlooredCounter { rate } | Self::AnchoredCounter { rate } => {
+                Some(bucket(rate, u64::from(rate.count().get()) + 1))
+            }
+            Self::TickingBucket { rate, burst, tick } => {
+                let ticking = Self::TokenBucket { rate, burst };
+                ticking.most_in(length.saturating_add(tick.max(Duration::from_nanos(1))))
+            }
             Self::TokenBucket { rate, burst } | Self::Gcra { rate, burst } | Self::LeakyMeter { rate, burst } => {
                 Some(bucket(rate, burst.get().into()))
             }
@@ -154,11 +192,16 @@ impl fmt::Display for Model {
             Self::FirstRequestWindow { rate }
             | Self::ClockWindow { rate }
             | Self::SlidingLog { rate }
-            | Self::SlidingCounter { rate } => write!(f, "{rate} {name}"),
+            | Self::SlidingCounter { rate }
+            | Self::FlooredCounter { rate }
+            | Self::AnchoredCounter { rate } => write!(f, "{rate} {name}"),
             Self::TokenBucket { rate, burst }
             | Self::Gcra { rate, burst }
             | Self::LeakyMeter { rate, burst }
             | Self::LeakyQueue { rate, burst } => write!(f, "{rate} {name}, burst {burst}"),
+            Self::TickingBucket { rate, burst, tick } => {
+                write!(f, "{rate} {name}, burst {burst}, tick {}", exact_duration(*tick))
+            }
             Self::Concurrency { limit } => write!(f, "{name} {limit}"),
         }
     }

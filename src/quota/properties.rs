@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::scripts::{arrivals, bursts, rate, rates, scripts, step};
-use super::{Admission, Arrival, Limiter, Model, Slow, State, Usage};
+use super::{Admission, Arrival, Limiter, Model, Opening, Slow, State, Usage};
 use crate::units::Rate;
 
 const NANO: Duration = Duration::from_nanos(1);
@@ -15,7 +15,7 @@ const NANO: Duration = Duration::from_nanos(1);
 const FOREVER: Duration = Duration::from_hours(24 * 365);
 
 fn models() -> impl Strategy<Value = Model> {
-    (0..9_u32, rates(), bursts()).prop_map(|(which, rate, burst)| model(which, rate, burst))
+    (0..12_u32, rates(), bursts()).prop_map(|(which, rate, burst)| model(which, rate, burst))
 }
 
 fn model(which: u32, rate: Rate, burst: NonZeroU32) -> Model {
@@ -28,6 +28,9 @@ fn model(which: u32, rate: Rate, burst: NonZeroU32) -> Model {
         5 => Model::Gcra { rate, burst },
         6 => Model::LeakyMeter { rate, burst },
         7 => Model::LeakyQueue { rate, burst },
+        8 => Model::FlooredCounter { rate },
+        9 => Model::AnchoredCounter { rate },
+        10 => Model::TickingBucket { rate, burst, tick: rate.per().min(Duration::from_millis(700)) },
         _ => Model::Concurrency { limit: burst },
     }
 }
@@ -37,11 +40,8 @@ fn limiters() -> impl Strategy<Value = Limiter> {
     let slow = prop_oneof![4 => Just(None), 1 => (0..50_u64, 0..900_u64).prop_map(|(by, most)| {
         Some(Slow { by: Duration::from_millis(by), most: Duration::from_millis(most) })
     })];
-    (models(), any::<bool>(), penalties, slow).prop_map(|(model, counts_refused, penalty, slow)| Limiter {
-        model,
-        counts_refused,
-        penalty: Duration::from_nanos(penalty),
-        slow,
+    (models(), any::<bool>(), (penalties, any::<bool>()), slow).prop_map(|(model, counts_refused, penalty, slow)| {
+        Limiter { model, counts_refused, penalty: Duration::from_nanos(penalty.0), penalty_extends: penalty.1, slow }
     })
 }
 
@@ -131,6 +131,25 @@ proptest! {
     }
 
     #[test]
+    fn an_opening_is_where_refusals_turn_into_admissions(limiter in limiters(), script in scripts()) {
+        let mut state = limiter.fresh();
+        for (arrival, forced) in arrivals(limiter.model, &script) {
+            let opening = limiter.opening(&state, arrival.cost);
+            let told = limiter.judge(&state, arrival);
+            prop_assert_eq!(opening.margin(arrival.at) >= 0.0, matches!(told, Admission::Admitted { .. }));
+            match (opening, told) {
+                (Opening::At(at), Admission::Refused { until }) => prop_assert_eq!(until, Some(at)),
+                (Opening::At(at), Admission::Admitted { .. }) => {
+                    let admitted_at = |at| admits(&limiter, &state, Arrival { at, ..arrival });
+                    prop_assert!(admitted_at(at) && !admitted_at(at.saturating_sub(NANO)));
+                }
+                _ => {}
+            }
+            step(&limiter, &mut state, (arrival, forced));
+        }
+    }
+
+    #[test]
     fn no_time_from_a_fresh_state_admits_more_than_the_bound(limiter in limiters(), script in scripts()) {
         let limiter = Limiter { slow: None, ..limiter };
         let (mut state, mut start, mut admitted) = (limiter.fresh(), None, 0);
@@ -147,7 +166,7 @@ proptest! {
 
     #[test]
     fn no_sequence_of_notes_overflows_and_to_ask_changes_nothing(
-        which in 0..9_u32,
+        which in 0..12_u32,
         rate in (prop_oneof![Just(1), Just(u32::MAX), 1..u32::MAX], times().prop_map(|per| per.max(NANO))),
         options in (any::<bool>(), times(), prop::option::of((times(), times()))),
         notes in prop::collection::vec((0..6_u32, times(), prop_oneof![Just(0), Just(1), Just(u32::MAX)]), 1..60),
@@ -155,7 +174,7 @@ proptest! {
         let (count, (counts_refused, penalty, slow)) = (NonZeroU32::new(rate.0).unwrap(), options);
         let rate = Rate::new(count, rate.1).unwrap();
         let slow = slow.map(|(by, most)| Slow { by, most });
-        let limiter = Limiter { model: model(which, rate, count), counts_refused, penalty, slow };
+        let limiter = Limiter { counts_refused, penalty, slow, ..Limiter::new(model(which, rate, count)) };
         let mut state = limiter.fresh();
         for (note, at, cost) in notes {
             let arrival = Arrival { at, cost };
@@ -237,7 +256,7 @@ fn a_penalty_is_not_extended_by_refusals_and_starts_with_refusals_of_its_own_onl
 #[test]
 fn a_request_that_costs_more_than_the_quota_holds_is_never_admitted() {
     let burst = NonZeroU32::new(4).unwrap();
-    for which in 0..9 {
+    for which in 0..12 {
         let limiter = Limiter::new(model(which, rate(4, 1_000), burst));
         let state = limiter.fresh();
         let most = limiter.usage(&state, Duration::ZERO).limit;

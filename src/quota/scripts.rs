@@ -54,7 +54,10 @@ pub(super) fn arrivals(model: Model, script: &[Step]) -> impl Iterator<Item = (A
         | Model::ClockWindow { rate }
         | Model::SlidingLog { rate }
         | Model::SlidingCounter { rate }
+        | Model::FlooredCounter { rate }
+        | Model::AnchoredCounter { rate }
         | Model::TokenBucket { rate, .. }
+        | Model::TickingBucket { rate, .. }
         | Model::Gcra { rate, .. }
         | Model::LeakyMeter { rate, .. }
         | Model::LeakyQueue { rate, .. } => nanos(rate.per()),
@@ -119,6 +122,7 @@ pub(super) fn check(
 fn burst_of(model: Model) -> Option<NonZeroU32> {
     match model {
         Model::TokenBucket { burst, .. }
+        | Model::TickingBucket { burst, .. }
         | Model::Gcra { burst, .. }
         | Model::LeakyMeter { burst, .. }
         | Model::LeakyQueue { burst, .. } => Some(burst),

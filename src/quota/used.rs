@@ -15,7 +15,10 @@ pub(super) enum Used {
     ClockWindow(Open),
     SlidingLog(Log),
     SlidingCounter(Counters),
+    FlooredCounter(Counters),
+    AnchoredCounter(Counters),
     TokenBucket(Tokens),
+    TickingBucket(Tokens),
     Gcra(Expected),
     LeakyMeter(Level),
     LeakyQueue(Expected),
@@ -30,6 +33,9 @@ impl Used {
             Model::ClockWindow { .. } => Self::ClockWindow(Open::default()),
             Model::SlidingLog { .. } => Self::SlidingLog(Log::default()),
             Model::SlidingCounter { .. } => Self::SlidingCounter(Counters::default()),
+            Model::FlooredCounter { .. } => Self::FlooredCounter(Counters::default()),
+            Model::AnchoredCounter { .. } => Self::AnchoredCounter(Counters::default()),
+            Model::TickingBucket { rate, burst, .. } => Self::TickingBucket(TokenBucket::new(rate, burst).full()),
             Model::TokenBucket { rate, burst } => Self::TokenBucket(TokenBucket::new(rate, burst).full()),
             Model::Gcra { .. } => Self::Gcra(Expected::default()),
             Model::LeakyMeter { .. } => Self::LeakyMeter(Level::default()),
@@ -49,8 +55,11 @@ macro_rules! with_rule {
             FirstRequestWindow { rate }, $crate::quota::window::FixedWindow::from_first_request(rate);
             ClockWindow { rate }, $crate::quota::window::FixedWindow::on_clock(rate);
             SlidingLog { rate }, $crate::quota::sliding_log::SlidingLog::new(rate, $limiter.slow);
-            SlidingCounter { rate }, $crate::quota::sliding_counter::SlidingCounter::from(rate);
+            SlidingCounter { rate }, $crate::quota::sliding_counter::SlidingCounter::exact(rate);
+            FlooredCounter { rate }, $crate::quota::sliding_counter::SlidingCounter::floored(rate);
+            AnchoredCounter { rate }, $crate::quota::sliding_counter::SlidingCounter::anchored(rate);
             TokenBucket { rate, burst }, $crate::quota::bucket::TokenBucket::new(rate, burst);
+            TickingBucket { rate, burst, tick }, $crate::quota::ticking_bucket::TickingBucket::new(rate, burst, tick);
             Gcra { rate, burst }, $crate::quota::gcra::Gcra::new(rate, burst);
             LeakyMeter { rate, burst }, $crate::quota::bucket::LeakyMeter::new(rate, burst);
             LeakyQueue { rate, burst }, $crate::quota::queue::LeakyQueue::new(rate, burst);

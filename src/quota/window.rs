@@ -21,8 +21,8 @@ pub(super) struct FixedWindow {
 }
 
 /// When a window opens.
-#[derive(Debug, Clone, Copy)]
-enum Opens {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opens {
     /// With the first arrival that finds none open.
     FirstRequest,
     /// When the last one ends, from the start of time on.

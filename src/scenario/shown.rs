@@ -80,6 +80,9 @@ fn quota(quota: &Quota) -> Value {
         ("penalty".to_owned(), time(limiter.penalty)),
         ("slow".to_owned(), or_none(limiter.slow.map(slow))),
     ]);
+    if limiter.penalty_extends {
+        table.insert("penalty_extends".to_owned(), true.into());
+    }
     Value::Object(table)
 }
 
@@ -90,14 +93,21 @@ fn model(model: Model) -> Map<String, Value> {
         Model::FirstRequestWindow { .. }
         | Model::ClockWindow { .. }
         | Model::SlidingLog { .. }
-        | Model::SlidingCounter { .. } => None,
+        | Model::SlidingCounter { .. }
+        | Model::FlooredCounter { .. }
+        | Model::AnchoredCounter { .. } => None,
         Model::TokenBucket { burst, .. }
+        | Model::TickingBucket { burst, .. }
         | Model::Gcra { burst, .. }
         | Model::LeakyMeter { burst, .. }
         | Model::LeakyQueue { burst, .. } => Some(("burst", Value::from(burst.get()))),
         Model::Concurrency { limit } => Some(("limit", limit.get().into())),
     };
-    let entries = [Some(("model", model.name().into())), rate, other];
+    let tick = match model {
+        Model::TickingBucket { tick, .. } => Some(("tick", time(tick))),
+        _ => None,
+    };
+    let entries = [Some(("model", model.name().into())), rate, other, tick];
     entries.into_iter().flatten().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 

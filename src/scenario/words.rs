@@ -1,6 +1,7 @@
 //! The words of the simulator's table and what they mean: the loader reads them, and a simulator is shown with them.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use super::{Dialect, QuotaHeaders, RetryAfter};
 use crate::quota::{Cost, Dimension, Limiter, Model, Quota, Scope};
@@ -18,12 +19,15 @@ pub(super) const HEADERS: [(&str, QuotaHeaders); 3] =
     [("none", QuotaHeaders::None), ("ratelimit", QuotaHeaders::RateLimit), ("x-ratelimit", QuotaHeaders::XRateLimit)];
 
 /// The values of `model` of a quota: the names of the models, each with how it is made.
-pub(super) const MODELS: [(&str, Make); 9] = [
+pub(super) const MODELS: [(&str, Make); 12] = [
     ("fixed-window", Make::Window(|rate| Model::FirstRequestWindow { rate })),
     ("clock-window", Make::Window(|rate| Model::ClockWindow { rate })),
     ("sliding-log", Make::Window(|rate| Model::SlidingLog { rate })),
     ("sliding-counter", Make::Window(|rate| Model::SlidingCounter { rate })),
+    ("floored-counter", Make::Window(|rate| Model::FlooredCounter { rate })),
+    ("anchored-counter", Make::Window(|rate| Model::AnchoredCounter { rate })),
     ("token-bucket", Make::Bucket(|rate, burst| Model::TokenBucket { rate, burst })),
+    ("ticking-bucket", Make::Ticks(|rate, burst, tick| Model::TickingBucket { rate, burst, tick })),
     ("gcra", Make::Bucket(|rate, burst| Model::Gcra { rate, burst })),
     ("leaky-meter", Make::Bucket(|rate, burst| Model::LeakyMeter { rate, burst })),
     ("leaky-queue", Make::Bucket(|rate, burst| Model::LeakyQueue { rate, burst })),
@@ -37,6 +41,8 @@ pub(super) enum Make {
     Window(fn(Rate) -> Model),
     /// Of a rate and a burst.
     Bucket(fn(Rate, NonZeroU32) -> Model),
+    /// Of a rate, a burst, and the time from tick to tick.
+    Ticks(fn(Rate, NonZeroU32, Duration) -> Model),
     /// Of a number of requests in flight.
     Limit(fn(NonZeroU32) -> Model),
 }
@@ -92,6 +98,7 @@ mod tests {
             let model = match make {
                 Make::Window(of) => of(rate),
                 Make::Bucket(of) => of(rate, one),
+                Make::Ticks(of) => of(rate, one, Duration::from_secs(1)),
                 Make::Limit(of) => of(one),
             };
             assert_eq!(model.name(), name);

@@ -10,8 +10,20 @@ use crate::scenario::words::{COSTS, DIMENSIONS, MODELS, Make, ORGANISATION, per_
 use crate::units::Rate;
 use crate::units::format::count;
 
-const KEYS: [&str; 10] =
-    ["name", "model", "rate", "burst", "limit", "per", "cost", "counts_refused", "penalty", "slow"];
+const KEYS: [&str; 12] = [
+    "name",
+    "model",
+    "rate",
+    "burst",
+    "tick",
+    "limit",
+    "per",
+    "cost",
+    "counts_refused",
+    "penalty",
+    "penalty_extends",
+    "slow",
+];
 const SLOW_KEYS: [&str; 2] = ["by", "most"];
 
 /// Every request is held against each quota, so more than these are a slip, and would be slow.
@@ -88,7 +100,8 @@ fn draft<'a>(field: &Field<'a>) -> Option<Draft<'a>> {
     let cost = table.or("cost", Cost::default(), |field| field.choice(&COSTS));
     let counts_refused = table.or("counts_refused", false, Field::yes_or_no);
     let penalty = table.or("penalty", Duration::ZERO, Field::duration);
-    let limiter = Limiter { model: model?, counts_refused, penalty, slow };
+    let penalty_extends = table.or("penalty_extends", false, Field::yes_or_no);
+    let limiter = Limiter { model: model?, counts_refused, penalty, penalty_extends, slow };
     agree(&table, &limiter)?;
     Some(Draft { name: name.zip(table.field("name")), limiter, scope, cost })
 }
@@ -104,6 +117,9 @@ fn agree(table: &Table<'_>, limiter: &Limiter) -> Option<()> {
     };
     if limiter.slow.is_some() && !limiter.penalty.is_zero() {
         mistake("penalty", "does nothing beside `slow`, which refuses nothing; keep one of them".to_owned());
+    }
+    if limiter.penalty_extends && limiter.penalty.is_zero() {
+        mistake("penalty_extends", "does nothing without a `penalty`; write one, or remove it".to_owned());
     }
     if limiter.counts_refused && matches!(limiter.model, Model::Concurrency { .. }) {
         mistake("counts_refused", "does nothing to a concurrency limit; remove it".to_owned());
@@ -128,20 +144,26 @@ fn model(table: &Table<'_>) -> Option<Model> {
     let field = table.required("model", &format!("write one of {words}"))?;
     let make = field.choice(&MODELS)?;
     let foreign: &[&str] = match make {
-        Make::Window(_) => &["burst", "limit"],
-        Make::Bucket(_) => &["limit"],
-        Make::Limit(_) => &["rate", "burst"],
+        Make::Window(_) => &["burst", "tick", "limit"],
+        Make::Bucket(_) => &["tick", "limit"],
+        Make::Ticks(_) => &["limit"],
+        Make::Limit(_) => &["rate", "burst", "tick"],
     };
     for field in foreign.iter().filter_map(|key| table.field(key)) {
         field.mistake("does not go with the model; remove it, or change `model`");
     }
     let rate = || table.required("rate", "write so many per time, for example \"300/min\"")?.quantity();
+    let burst = |rate: Rate| table.field("burst").map_or(Some(rate.count()), |field| above_zero(&field));
     match make {
         Make::Window(of) => Some(of(rate()?)),
         Make::Bucket(of) => {
-            let burst = table.field("burst").map(|field| above_zero(&field));
             let rate: Rate = rate()?;
-            Some(of(rate, burst.unwrap_or(Some(rate.count()))?))
+            Some(of(rate, burst(rate)?))
+        }
+        Make::Ticks(of) => {
+            let rate: Rate = rate()?;
+            let tick = table.field("tick").map_or(Some(Duration::from_secs(1)), |field| field.positive_duration());
+            Some(of(rate, burst(rate)?, tick?))
         }
         Make::Limit(of) => {
             let field = table.required("limit", "write how many requests may be in flight, for example 10")?;
