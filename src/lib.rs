@@ -17,6 +17,7 @@
 //! | 4 | [`sim`] | the simulated API |
 //! | 5 | [`engine`] | runs a scenario: workers, users, limits, tokens, collection |
 //! | 5 | [`results`] | run folders and sets of them: the only module that touches them |
+//! | 6 | [`profile`] | what a server's rate limiter is, inferred from what becomes of requests |
 //! | 7 | [`report`] | a run or a set of runs to text |
 //! | 8 | [`cli`] | arguments, wiring, screen, exit codes |
 //!
@@ -30,7 +31,8 @@
 //! [`cli`] passes each second to [`results::Folder`], and at the end the [`measure::Run`] to [`report`].
 //!
 //! # What must stay true
-//! - `units`, `measure`, `stats`, `pace`, `quota`, `judge`, `consistency` and `report` do no I/O and read no clock.
+//! - `units`, `measure`, `stats`, `pace`, `quota`, `judge`, `consistency`, `profile` and `report` do no I/O and read no
+//!   clock.
 //! - `Instant::now()` stands in `engine`, `http` and `sim` only; the engine reads time through [`units::Timer`], which
 //!   tests can pause.
 //! - Only `cli` prints.
@@ -45,6 +47,7 @@ pub mod http;
 pub mod judge;
 pub mod measure;
 pub mod pace;
+pub mod profile;
 pub mod quota;
 pub mod report;
 pub mod results;

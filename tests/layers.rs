@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with what it may import. The order is that of the layers; a row names rows above it only.
-const TABLE: [(&str, &[&str]); 14] = [
+const TABLE: [(&str, &[&str]); 15] = [
     ("units", &[]),
     ("measure", &["units"]),
     ("stats", &["units"]),
@@ -24,6 +24,7 @@ const TABLE: [(&str, &[&str]); 14] = [
     ("sim", &["units", "quota", "scenario"]),
     ("engine", &["units", "measure", "stats", "pace", "quota", "judge", "consistency", "scenario", "http"]),
     ("results", &["units", "measure", "stats", "judge", "consistency", "scenario"]),
+    ("profile", &["units", "quota"]),
     ("report", &["units", "measure", "stats", "pace", "quota", "judge", "consistency", "scenario", "results"]),
     (
         "cli",
@@ -46,7 +47,7 @@ const TABLE: [(&str, &[&str]); 14] = [
 ];
 
 /// Modules that do no I/O and read no clock.
-const PURE: [&str; 8] = ["units", "measure", "stats", "pace", "quota", "judge", "consistency", "report"];
+const PURE: [&str; 9] = ["units", "measure", "stats", "pace", "quota", "judge", "consistency", "profile", "report"];
 
 /// Modules in which the system's clock may be read.
 const CLOCKS: [&str; 3] = ["engine", "http", "sim"];

@@ -1,0 +1,28 @@
+//! What a server's rate limiter is, inferred from what becomes of requests.
+//!
+//! A [`Profiler`] is a state machine without I/O and without a clock: it is told what was sent and answered, and says
+//! what to send next and when, until it is done. It replays its own log through every model of [`crate::quota`], sends
+//! next what would tell the best of them apart, and proves its answer by predicting what will be admitted. The same
+//! machine runs in virtual time in tests and over sockets in earnest.
+
+mod course;
+mod events;
+mod finding;
+mod fit;
+mod guess;
+mod imagine;
+mod log;
+mod profiler;
+mod queue;
+mod replay;
+mod rivals;
+mod schedules;
+mod score;
+mod theory;
+mod verify;
+
+pub use finding::{Check, Finding, Stopped, Unrefused, Verdict};
+pub use fit::{Fit, Interval, fit};
+pub use log::{Answer, Log, Observation};
+pub use profiler::{Next, Plan, Profiler};
+pub use theory::{Family, Hypothesis, Kind, Penalty, Refusals, Theory};

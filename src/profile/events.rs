@@ -1,0 +1,248 @@
+//! Arrivals at the limiter, which nobody saw, from the instants of sending and answering, which the log has.
+
+use std::time::Duration;
+
+use super::log::{Answer, Log, Observation};
+
+/// Server clocks of a millisecond, and our own lateness: no arrival is known better.
+const FINEST: Duration = Duration::from_millis(1);
+
+/// An answer that took so many times longer than is usual tells little of when the request arrived.
+const SPIKE: u32 = 5;
+
+/// A request as the limiter saw it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Event {
+    /// When it was sent.
+    pub(super) sent: Duration,
+    /// Its likeliest arrival; for a spike one of the ends of when it may have been.
+    pub(super) at: Duration,
+    /// The latest arrival.
+    latest: Duration,
+    /// The standard deviation of the arrival, in seconds.
+    pub(super) sigma: f64,
+    /// Whether the answer took so long that the arrival may be at either end of the time.
+    pub(super) is_spike: bool,
+    /// What the limiter decided; `None` where nobody knows.
+    pub(super) admitted: Option<bool>,
+    /// By how much its answer took longer than is possible.
+    pub(super) delay: Duration,
+    /// When the limiter saw it answered.
+    pub(super) done: Duration,
+}
+
+/// The requests of a log in the order of their arrival.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Events {
+    pub(super) list: Vec<Event>,
+    /// Where events begin whose order is unknown, with the other orders that they may have.
+    otherwise: Vec<(usize, Vec<Vec<Event>>)>,
+    /// Whether admitted requests are taken to have waited in a queue after they had arrived.
+    pub(super) is_queue: bool,
+    /// Whether some arrivals are so unsure that both ends must be considered.
+    pub(super) has_spikes: bool,
+    /// Whether it is unknown of some what the limiter decided.
+    pub(super) has_unknown: bool,
+    /// What a round trip takes that nothing delays.
+    pub(super) base: Duration,
+    /// The usual uncertainty of an arrival, in seconds.
+    pub(super) sigma: f64,
+}
+
+/// What is usual for requests of one outcome: a limiter's refusal is often quicker than the work that it spares.
+#[derive(Debug, Clone, Copy)]
+struct Usual {
+    shortest: Duration,
+    /// Half of what the middle one takes longer than the shortest.
+    half_spread: Duration,
+}
+
+impl Usual {
+    fn of(mut round_trips: Vec<Duration>) -> Option<Self> {
+        round_trips.sort_unstable();
+        let shortest = *round_trips.first()?;
+        let middle = round_trips[round_trips.len() / 2];
+        Some(Self { shortest, half_spread: middle.saturating_sub(shortest) / 2 })
+    }
+}
+
+impl Events {
+    /// The arrivals of a log.
+    ///
+    /// A request arrives within its round trip. What of that is base belongs half to each way; the rest may have been
+    /// either way, so its middle is the likeliest and half of it the uncertainty: a slow answer carries little weight.
+    pub(super) fn of(log: &Log) -> Self {
+        Self::read(log, false)
+    }
+
+    /// The arrivals of a log if whatever an admitted request took longer was its waiting in a queue.
+    pub(super) fn queued(log: &Log) -> Self {
+        Self::read(log, true)
+    }
+
+    fn read(log: &Log, is_queue: bool) -> Self {
+        let round_trips = |is_wanted: fn(&Observation) -> bool| {
+            Usual::of(log.observations().iter().filter(|o| is_wanted(o)).map(Observation::round_trip).collect())
+        };
+        let admitted = round_trips(|o| o.answer == Answer::Admitted);
+        let refused = round_trips(|o| matches!(o.answer, Answer::Refused { .. }));
+        let Some(any) = admitted.or(refused) else {
+            return Self::default();
+        };
+        let (admitted, refused) = (admitted.unwrap_or(any), refused.unwrap_or(any));
+        let base = admitted.shortest.min(refused.shortest);
+        let spread = if is_queue { refused.half_spread } else { refused.half_spread.min(admitted.half_spread) };
+        let sigma = spread.max(FINEST).as_secs_f64();
+        let mut events = Self { is_queue, base, sigma, ..Self::default() };
+        for observation in log.observations() {
+            let of_kind = if observation.answer == Answer::Admitted { admitted } else { refused };
+            events.add(observation, of_kind.shortest);
+        }
+        events.settle_order();
+        events
+    }
+
+    fn add(&mut self, observation: &Observation, shortest: Duration) {
+        let earliest = observation.sent + self.base / 2;
+        let decided = observation.is_decided();
+        let spread = if decided { observation.round_trip().saturating_sub(shortest) } else { Duration::ZERO };
+        let waited = self.is_queue && observation.answer == Answer::Admitted;
+        let travelled = if waited { Duration::ZERO } else { spread };
+        let half = travelled.as_secs_f64() / 2.0;
+        let is_spike = half > self.sigma * f64::from(SPIKE);
+        self.has_spikes |= is_spike;
+        self.has_unknown |= !decided;
+        self.list.push(Event {
+            sent: observation.sent,
+            at: if is_spike { earliest } else { earliest + travelled / 2 },
+            latest: earliest + travelled,
+
+            sigma: if is_spike { self.sigma * 2.0 } else { half.hypot(self.sigma).hypot(self.sigma) },
+            is_spike,
+            delay: spread,
+            admitted: decided.then_some(observation.answer == Answer::Admitted),
+            done: observation.received.saturating_sub(self.base / 2),
+        });
+    }
+
+    /// Of requests sent at once nobody knows which arrived first, and of a spike nobody knows when it arrived. Where that
+    /// may matter, there are two orders: the admitted ones first or the refused ones, the spikes early or late.
+    fn settle_order(&mut self) {
+        let mut groups: Vec<_> = self.list.chunk_by(|a, b| a.sent == b.sent).map(<[Event]>::to_vec).collect();
+        for group in &mut groups {
+            group.sort_by_key(|event| (event.is_spike, event.admitted != Some(true)));
+            in_order(group);
+        }
+        self.list = groups.into_iter().flatten().collect();
+        self.list.sort_by_key(|event| event.at);
+        let mut start = 0;
+        while start < self.list.len() {
+            let end = self.unsure_until(start);
+            let piece = &self.list[start..end];
+            let other = other_orders(piece);
+            if !other.is_empty() {
+                self.otherwise.push((start, other));
+            }
+            start = end;
+        }
+    }
+
+    /// The end of the piece that begins with an event and whose order is unknown; one further where it is known.
+    fn unsure_until(&self, start: usize) -> usize {
+        let mut end = start;
+        let mut unsure_until = Duration::ZERO;
+        while let Some(event) = self.list.get(end) {
+            let is_of_group = end > start && event.sent == self.list[end - 1].sent;
+            if end > start && event.at > unsure_until && !is_of_group {
+                break;
+            }
+            if event.is_spike {
+                unsure_until = unsure_until.max(event.latest);
+            }
+            end += 1;
+        }
+        end
+    }
+
+    /// The events in pieces whose order is known, and for each of the others those that it may also have.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = (&[Event], &[Vec<Event>])> {
+        let mut at = 0;
+        let mut otherwise = self.otherwise.iter().peekable();
+        std::iter::from_fn(move || {
+            let none: &[Vec<Event>] = &[];
+            let (end, other) = match otherwise.peek() {
+                Some((start, other)) if *start == at => (at + other[0].len(), other.as_slice()),
+                Some((start, _)) => (*start, none),
+                None => (self.list.len(), none),
+            };
+            let piece = self.list.get(at..end.min(self.list.len())).filter(|piece| !piece.is_empty())?;
+            if !other.is_empty() {
+                otherwise.next();
+            }
+            at = end;
+            Some((piece, if piece.len() == other.first().map_or(0, Vec::len) { other } else { none }))
+        })
+    }
+
+    /// The same events, their arrivals so many times as sure.
+    pub(super) fn sharper(&self, scale: f64) -> Self {
+        let mut events = self.clone();
+        events.sigma *= scale;
+        let all = events
+            .list
+            .iter_mut()
+            .chain(events.otherwise.iter_mut().flat_map(|(_, orders)| orders.iter_mut().flatten()));
+        all.for_each(|event| event.sigma *= scale);
+        events
+    }
+
+    /// The beginning, the middle and the end, in seconds.
+    pub(super) fn instants(&self) -> [f64; 3] {
+        let at = |event: Option<&Event>| event.map_or(0.0, |event| event.at.as_secs_f64());
+        let (first, last) = (at(self.list.first()), at(self.list.last()));
+        [first, f64::midpoint(first, last), last]
+    }
+
+    /// The first events.
+    pub(super) fn first(&self, count: usize) -> Self {
+        let list = self.list[..count.min(self.list.len())].to_vec();
+        Self { list, otherwise: self.otherwise.clone(), ..*self }
+    }
+}
+
+/// The other orders of a piece: spikes as late as may be, of requests sent at once the refused ones first, or both.
+fn other_orders(piece: &[Event]) -> Vec<Vec<Event>> {
+    let has_spikes = piece.iter().any(|event| event.is_spike);
+    let is_mixed = |group: &[Event]| group.iter().any(|event| event.admitted != group[0].admitted);
+    let mixed = piece.chunk_by(|a, b| a.sent == b.sent).any(is_mixed);
+    let late: &[bool] = if has_spikes { &[false, true] } else { &[false] };
+    let reversed: &[bool] = if mixed { &[false, true] } else { &[false] };
+    let all = late.iter().flat_map(|late| reversed.iter().map(move |reversed| (*late, *reversed)));
+    all.skip(1).map(|(late, reversed)| order(piece, late, reversed)).collect()
+}
+
+fn order(piece: &[Event], late: bool, reversed: bool) -> Vec<Event> {
+    let mut groups: Vec<_> = piece.chunk_by(|a, b| a.sent == b.sent).map(<[Event]>::to_vec).collect();
+    for group in &mut groups {
+        for event in group.iter_mut().filter(|event| late && event.is_spike) {
+            event.at = event.latest;
+        }
+        group.sort_by_key(|event| (event.is_spike, (event.admitted == Some(true)) == reversed));
+        in_order(group);
+    }
+    let mut order: Vec<_> = groups.into_iter().flatten().collect();
+    order.sort_by_key(|event| event.at);
+    order
+}
+
+/// Gives the events of a group the arrivals that they have among them, the first to the first; spikes keep theirs.
+fn in_order(group: &mut [Event]) {
+    let count = group.partition_point(|event| !event.is_spike);
+    let group = &mut group[..count];
+    let mut instants: Vec<_> = group.iter().map(|event| (event.at, event.latest)).collect();
+    instants.sort_unstable();
+    for (event, (at, latest)) in group.iter_mut().zip(instants) {
+        event.at = at;
+        event.done = event.done.max(latest);
+    }
+}

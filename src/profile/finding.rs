@@ -1,0 +1,93 @@
+//! What a profile comes to.
+
+use std::time::Duration;
+
+use super::fit::{Fit, Interval};
+use super::theory::Kind;
+
+/// What is known of the limiter at the end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// How much of it is proven.
+    pub verdict: Verdict,
+    /// What explains the log best, however well.
+    pub best: Option<Fit>,
+    /// The length of the window, or for buckets the time in which one request is regained, in seconds: at 95 %.
+    pub time: Option<Interval>,
+    /// The lowest and the highest limit that the log allows; the same where it is certain.
+    pub limits: (u32, u32),
+    /// What was predicted and what came of it.
+    pub checks: Vec<Check>,
+    /// Why nothing more was sent.
+    pub stopped: Stopped,
+    /// The highest rate that was admitted without a refusal, and for how long.
+    pub unrefused: Unrefused,
+}
+
+/// How much is proven.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// The kind leads clearly, nothing contradicts it, and it predicted what would be admitted.
+    Identified,
+    /// These explain the log as well as the best, and nothing affordable tells them apart.
+    Equivalent(Vec<Kind>),
+    /// The best leads, and its prediction was not tested for want of requests or time.
+    NotVerified,
+    /// The best explained the log, but its prediction failed.
+    NotConfirmed,
+    /// No known kind explains the log.
+    Unknown,
+    /// Nothing was refused.
+    NoLimit,
+    /// Too little was seen before it had to end.
+    Undecided,
+}
+
+/// A prediction that was written down before the requests were sent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Check {
+    /// The rate as a share of the one that the answer says is sustainable.
+    pub share: f64,
+    /// Requests.
+    pub sent: u32,
+    /// How many of them would be admitted.
+    pub predicted: u32,
+    /// The same, at the instants at which they really were sent.
+    pub expected: u32,
+    /// By how many the prediction may be wrong.
+    pub tolerance: u32,
+    /// How many were admitted.
+    pub admitted: u32,
+}
+
+impl Check {
+    /// Whether the prediction came true.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.expected.abs_diff(self.admitted) <= self.tolerance
+    }
+}
+
+/// Why nothing more was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// There is nothing left to find out.
+    Done,
+    /// All requests of the budget were sent.
+    Requests,
+    /// The time was over.
+    Time,
+    /// Three failures of the server in a row.
+    Failures,
+    /// The server asked to come back later than there was time for.
+    RetryAfter(Duration),
+}
+
+/// The longest stretch without a refusal, at the highest rate.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Unrefused {
+    /// Requests per second.
+    pub rate: f64,
+    /// Requests.
+    pub requests: u32,
+}

@@ -1,0 +1,53 @@
+//! Whether requests that are admitted wait for those before them: what tells a leaky queue from a bucket is its latency.
+
+use super::events::Events;
+use super::fit::{Fit, Search};
+use super::guess::Clues;
+use super::log::Log;
+use super::replay::{Replay, Request};
+use super::theory::{Family, Kind};
+
+/// A queue explains the latencies but for so much of their variance; what is no queue adds to it.
+const UNEXPLAINED: f64 = 0.5;
+
+/// Delays shorter than so many standard deviations of an arrival are no queue that anybody could see.
+const VISIBLE: f64 = 6.0;
+
+/// The events of a log: those of a queue, if a queue explains how long answers took, else those of any other limiter.
+///
+/// That latencies grow in equal steps within a burst is no sign of it: sorted, any latencies do. What a queue alone
+/// explains is how long each request waits for those that came before it.
+pub(super) fn events_of(log: &Log) -> Events {
+    let queued = Events::queued(log);
+    let longest = queued.list.iter().map(|event| event.delay).max().unwrap_or_default();
+    if longest.as_secs_f64() < VISIBLE * queued.sigma {
+        return Events::of(log);
+    }
+    let starts = Clues::of(&queued).starts_of(Kind::plain(Family::LeakyQueue));
+    let search = Search { events: &queued, floor: f64::NEG_INFINITY };
+    match search.best(&queued, starts) {
+        Some(fit) if explains(&fit, &queued) => queued,
+        _ => Events::of(log),
+    }
+}
+
+/// Whether the latencies are those that a queue brings about.
+fn explains(fit: &Fit, events: &Events) -> bool {
+    let mut replay = Replay::new(&fit.hypothesis);
+    let (mut count, mut sum, mut squares, mut residuals) = (0.0, 0.0, 0.0, 0.0);
+    for event in &events.list {
+        let request = Request { at: event.at, done: event.done, slack: event.sigma };
+        let Some(admitted) = event.admitted else {
+            continue;
+        };
+        if admitted {
+            let (seen, expected) = (event.delay.as_secs_f64(), replay.delay(event.at).as_secs_f64());
+            count += 1.0;
+            sum += seen;
+            squares += seen * seen;
+            residuals += (seen - expected).powi(2);
+        }
+        replay.note(request, admitted);
+    }
+    residuals < UNEXPLAINED * (squares - sum * sum / f64::max(count, 1.0))
+}

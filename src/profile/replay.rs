@@ -1,0 +1,136 @@
+//! A log run through a hypothesis: what it would have decided, given what was seen before.
+
+use std::time::Duration;
+
+use super::theory::{Hypothesis, seconds};
+use crate::quota::{Admission, Arrival, Limiter, Opening, State};
+
+/// A hypothesis with what has been noted so far.
+#[derive(Debug, Clone)]
+pub(super) struct Replay {
+    tiers: Vec<Tier>,
+    /// When admitted requests are answered, for limits on those in flight; the latest first.
+    in_flight: Option<Vec<Duration>>,
+}
+
+#[derive(Debug, Clone)]
+struct Tier {
+    limiter: Limiter,
+    state: State,
+    /// What makes an instant of the log one of the limiter's clock.
+    shift: Duration,
+    /// The arrival noted last, on the limiter's clock.
+    last: Duration,
+}
+
+/// A request about to be noted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request {
+    /// Its arrival.
+    pub(super) at: Duration,
+    /// When it is answered.
+    pub(super) done: Duration,
+    /// By how many seconds its arrival may be wrong, so that an outcome a little too early is still the limiter's.
+    pub(super) slack: f64,
+}
+
+impl Tier {
+    fn arrival(&self, at: Duration) -> Arrival {
+        Arrival { at: (at + self.shift).max(self.last), cost: 1 }
+    }
+
+    /// Notes an admission. Whoever was admitted did not come too early: if it seems so by little, its arrival is wrong.
+    fn admit(&mut self, request: Request) {
+        let mut arrival = self.arrival(request.at);
+        if let Opening::At(opens) = self.limiter.opening(&self.state, 1)
+            && opens > arrival.at
+            && opens.saturating_sub(arrival.at).as_secs_f64() <= request.slack
+        {
+            arrival.at = opens;
+        }
+        self.last = arrival.at;
+        self.limiter.note_admitted(&mut self.state, arrival);
+    }
+}
+
+impl Replay {
+    /// Nothing noted yet.
+    pub(super) fn new(hypothesis: &Hypothesis) -> Self {
+        let tiers: Vec<_> = hypothesis
+            .tiers
+            .iter()
+            .map(|theory| {
+                let limiter = theory.limiter();
+                let shift = theory.cycle().map_or(0.0, |cycle| cycle - theory.phase.rem_euclid(cycle));
+                Tier { limiter, state: limiter.fresh(), shift: seconds(shift), last: Duration::ZERO }
+            })
+            .collect();
+        let awaits = tiers.iter().any(|tier| tier.limiter.model.awaits_the_end());
+        Self { tiers, in_flight: awaits.then(Vec::new) }
+    }
+
+    /// The seconds for which a request that arrives now has been admissible; below zero, after which it will be.
+    pub(super) fn margin(&mut self, at: Duration) -> f64 {
+        self.answer_those_in_flight(at);
+        self.tiers.iter().map(|tier| tier.margin(at)).fold(f64::INFINITY, f64::min)
+    }
+
+    /// The first instant at which a request is admitted if nothing else comes; `None` where time does not tell.
+    pub(super) fn opens(&self) -> Option<Duration> {
+        let opening = |tier: &Tier| match tier.limiter.opening(&tier.state, 1) {
+            Opening::At(at) => Some(at.saturating_sub(tier.shift)),
+            Opening::Always => Some(Duration::ZERO),
+            Opening::Never => None,
+        };
+        self.tiers.iter().map(opening).try_fold(Duration::ZERO, |latest, opens| Some(latest.max(opens?)))
+    }
+
+    /// How long a request that arrives now waits for those before it, if it is admitted.
+    pub(super) fn delay(&self, at: Duration) -> Duration {
+        let delay = |tier: &Tier| match tier.limiter.judge(&tier.state, tier.arrival(at)) {
+            Admission::Admitted { delay } => delay,
+            Admission::Refused { .. } => Duration::ZERO,
+        };
+        self.tiers.iter().map(delay).max().unwrap_or_default()
+    }
+
+    /// Takes note of what was decided, whatever the hypothesis would have.
+    pub(super) fn note(&mut self, request: Request, admitted: bool) {
+        if admitted {
+            self.tiers.iter_mut().for_each(|tier| tier.admit(request));
+            if let Some(in_flight) = &mut self.in_flight {
+                let place = in_flight.partition_point(|done| *done > request.done);
+                in_flight.insert(place, request.done);
+            }
+            return;
+        }
+        let least = self.margin(request.at);
+        for tier in &mut self.tiers {
+            let own = tier.margin(request.at) <= least;
+            let arrival = tier.arrival(request.at);
+            tier.limiter.note_refused(&mut tier.state, arrival, own);
+            if tier.limiter.counts_refused {
+                tier.last = arrival.at;
+            }
+        }
+    }
+
+    fn answer_those_in_flight(&mut self, now: Duration) {
+        let Some(in_flight) = &mut self.in_flight else {
+            return;
+        };
+        while in_flight.pop_if(|done| *done <= now).is_some() {
+            for tier in &mut self.tiers {
+                if tier.limiter.model.awaits_the_end() {
+                    tier.limiter.note_done(&mut tier.state, 1);
+                }
+            }
+        }
+    }
+}
+
+impl Tier {
+    fn margin(&self, at: Duration) -> f64 {
+        self.limiter.opening(&self.state, 1).margin(at + self.shift)
+    }
+}

@@ -1,0 +1,95 @@
+//! Which hypotheses stand against each other, and what can be said without any.
+
+use super::events::Events;
+use super::finding::Unrefused;
+use super::fit::Fit;
+use super::log::{Answer, Log};
+use super::theory::{Family, Hypothesis, Kind, Penalty};
+
+/// Two hypotheses that the log does not tell apart yet.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Quarrel {
+    hypotheses: [Hypothesis; 2],
+    /// Whether they are of one kind and differ in their numbers only.
+    is_within: bool,
+}
+
+impl Quarrel {
+    pub(super) fn between(one: &Fit, other: &Fit) -> Self {
+        Self { hypotheses: [one.hypothesis.clone(), other.hypothesis.clone()], is_within: false }
+    }
+
+    pub(super) fn within(low: Hypothesis, high: Hypothesis) -> Self {
+        Self { hypotheses: [low, high], is_within: true }
+    }
+
+    pub(super) fn hypotheses(&self) -> [&Hypothesis; 2] {
+        [&self.hypotheses[0], &self.hypotheses[1]]
+    }
+
+    fn kinds(&self) -> [Kind; 2] {
+        [self.hypotheses[0].tiers[0].kind, self.hypotheses[1].tiers[0].kind]
+    }
+
+    /// How often it is worth trying to settle.
+    pub(super) fn tries(&self) -> usize {
+        if self.is_within { 8 } else { 4 }
+    }
+
+    /// Whether another quarrel is between the same kinds.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let (mut one, mut two) = (self.kinds(), other.kinds());
+        one.sort_unstable();
+        two.sort_unstable();
+        self.is_within == other.is_within && one == two
+    }
+}
+
+/// Whether the richer kind is the simpler one with a parameter that does nothing.
+fn is_nested(simple: Kind, rich: Kind) -> bool {
+    let without = Kind { penalty: Penalty::None, ..rich };
+    let may_tick = matches!(simple.family, Family::TokenBucket | Family::ClockWindow);
+    let ticks = may_tick && rich.family == Family::TickingBucket;
+    let same = |one: Kind, other: Kind| one.is_like(other) || (ticks && one.refusals == other.refusals);
+    simple.parameters() < rich.parameters() && same(simple, without) && (ticks || rich.penalty != simple.penalty)
+}
+
+/// The fits that stand against the best one: close to it, and not the same with a parameter that does nothing.
+pub(super) fn of(fits: &[Fit], within: f64) -> Vec<Fit> {
+    let Some(best) = fits.first() else {
+        return Vec::new();
+    };
+    let kind = best.hypothesis.tiers[0].kind;
+    let stands = |fit: &&Fit| fit.bic < best.bic + within && !is_nested(kind, fit.hypothesis.tiers[0].kind);
+    fits[1..].iter().filter(stands).cloned().collect()
+}
+
+/// Surprises that chance may bring where arrivals or outcomes are unknown of some requests: one, and one more for every
+/// two thousand.
+pub(super) fn allowed(events: &Events) -> u32 {
+    let is_unsure = (events.has_spikes || events.has_unknown) && !events.is_queue;
+    let more = u32::try_from(events.list.len() / 2_000).unwrap_or(u32::MAX);
+    if is_unsure { 1 + more } else { 0 }
+}
+
+/// The highest rate over a stretch of at least ten requests without a refusal.
+pub(super) fn unrefused(log: &Log) -> Unrefused {
+    let mut best = Unrefused::default();
+    let mut start: Option<f64> = None;
+    let mut count = 0_u32;
+    for observation in log.observations() {
+        let at = observation.sent.as_secs_f64();
+        if matches!(observation.answer, Answer::Refused { .. }) {
+            start = None;
+            count = 0;
+            continue;
+        }
+        let from = *start.get_or_insert(at);
+        count += 1;
+        let rate = f64::from(count - 1) / (at - from).max(1e-9);
+        if count >= 10 && at > from && count > best.requests {
+            best = Unrefused { rate, requests: count };
+        }
+    }
+    best
+}

@@ -1,0 +1,197 @@
+//! Courses that may tell two hypotheses apart, and the choice of the one that does so for the least.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::course::{Course, Leg, Stop};
+use super::imagine::{World, lead};
+use super::replay::Replay;
+use super::theory::{Hypothesis, Theory, seconds};
+
+/// Polls around the instants at which two hypotheses differ.
+const EDGE_POLLS: u32 = 14;
+
+/// Requests beyond what is thought to be admitted, so that a burst is seen to end.
+const BEYOND: u32 = 4;
+
+/// The share of the log-likelihood that must be expected before a course is worth while.
+const WORTH: f64 = 3.0;
+
+/// What comes next to tell two hypotheses apart.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Schedule {
+    /// What is sent first.
+    pub(super) legs: Vec<Leg>,
+    /// Whether polls follow around the instants at which the two differ, which depend on how the first part went.
+    pub(super) then_edges: bool,
+}
+
+/// What all courses share.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// Requests of one round at most.
+    pub(super) widest: u32,
+    /// The usual round trip.
+    pub(super) round_trip: Duration,
+    /// The usual uncertainty of an arrival, in seconds.
+    pub(super) sigma: f64,
+    /// Requests that are left.
+    pub(super) requests: u32,
+    /// Time that is left.
+    pub(super) time: Duration,
+}
+
+/// How long an answer is waited for that may not come, where round trips take so long.
+pub(super) fn patience(round_trip: Duration) -> Duration {
+    // Sending on while an answer is only slow would leave open which of many requests arrived first.
+    (round_trip * 6).max(Duration::from_millis(250))
+}
+
+impl Terms {
+    pub(super) fn course(self, legs: impl IntoIterator<Item = Leg>) -> Course {
+        Course::new(legs, self.widest, patience(self.round_trip))
+    }
+}
+
+/// Two hypotheses to be told apart, with what has been noted of each.
+#[derive(Debug, Clone)]
+pub(super) struct Pair<'a> {
+    pub(super) hypotheses: [&'a Hypothesis; 2],
+    pub(super) replays: [Replay; 2],
+    pub(super) now: Duration,
+}
+
+/// A burst until it is refused.
+pub(super) fn saturate(capacity: u32) -> Leg {
+    Leg::Burst { most: capacity.saturating_add(BEYOND), first: (capacity / 6).max(1), refusals: 2 }
+}
+
+/// Bursts, halves, pauses and polls in proportion to what a theory says of itself.
+fn library(theory: &Theory) -> Vec<Schedule> {
+    let (capacity, recovery) = (theory.capacity(), theory.recovery().max(1e-3));
+    let window = if theory.kind.is_bucket() { recovery } else { theory.time };
+    let unit = theory.rate().map_or(0.1, |rate| 1.0 / rate);
+    let pause = |times: f64| Leg::Pause(seconds(times));
+    let burst = |most: u32| Leg::Burst { most: most.max(1), first: (most / 6).max(1), refusals: 2 };
+    let polls = |gap: f64, count| Leg::Polls { gap: seconds(gap), growth: 1.0, count, stop: Stop::Never };
+    let mut found = vec![
+        vec![polls(0.29 * unit, 60)],
+        vec![polls(0.83 * unit, 60)],
+        vec![polls(0.29 * unit, 300)],
+        vec![polls(0.83 * unit, 300)],
+        vec![polls(0.11 * window, 30)],
+        vec![polls(0.043 * window, 40)],
+        vec![saturate(capacity), polls(0.1 * recovery, 6), pause(1.1 * window), saturate(capacity)],
+        vec![pause(1.1 * recovery), polls(1.1 * unit, capacity.min(150)), saturate(capacity)],
+        vec![pause(1.1 * recovery), burst(capacity / 2), pause(0.5 * window), burst(capacity / 2 + 3)],
+        vec![
+            pause(1.1 * recovery),
+            burst(capacity / 2),
+            pause(0.5 * window),
+            burst(capacity - capacity / 2),
+            pause(0.53 * window),
+            saturate(capacity),
+        ],
+    ];
+    for times in [0.0, 0.2, 0.37, 0.63, 0.85, 1.05, 1.37, 2.2] {
+        found.push(vec![pause(times * recovery), saturate(capacity)]);
+        found.push(vec![saturate(capacity), pause(times * recovery), saturate(capacity)]);
+    }
+    for times in [0.5, 0.8, 0.95, 1.05] {
+        found.push(vec![pause(1.1 * recovery), burst(capacity), pause(times * window), saturate(capacity)]);
+    }
+    let plain = found.iter().map(|legs| Schedule { legs: legs.clone(), then_edges: false });
+    let edges = found.iter().skip(6).map(|legs| Schedule { legs: legs.clone(), then_edges: true });
+    plain.chain(edges).collect()
+}
+
+/// What shows a limiter's ways whatever it is, one thing after the other; `None` after the last.
+pub(super) fn exploration(theory: &Theory, number: u32, terms: Terms) -> Option<Vec<Leg>> {
+    let recovery = seconds(theory.recovery().max(0.01)).min(terms.time / 8);
+    let polls = |gap: Duration, count| Leg::Polls { gap, growth: 1.0, count, stop: Stop::Never };
+    match number {
+        1 => Some(vec![Leg::Pause(recovery.mul_f64(0.37)), saturate(theory.capacity()), polls(recovery / 30, 60)]),
+        2 => Some(vec![Leg::Pause(recovery.mul_f64(1.7)), saturate(theory.capacity()), polls(recovery / 13, 40)]),
+        3 => Some(vec![Leg::Pause(recovery.mul_f64(4.3)), saturate(theory.capacity()), polls(recovery / 50, 80)]),
+        _ => None,
+    }
+}
+
+/// Two limits between which a burst just short of the quota shows the length of the window without a refusal.
+fn between(one: &Theory, other: &Theory) -> Schedule {
+    let recovery = one.recovery().max(other.recovery());
+    let limit = one.capacity().min(other.capacity());
+    let burst = Leg::Burst { most: limit, first: (limit / 6).max(1), refusals: 2 };
+    let pause = Leg::Pause(seconds((one.time * other.time).sqrt()));
+    Schedule { legs: vec![Leg::Pause(seconds(1.1 * recovery)), burst, pause, saturate(limit)], then_edges: false }
+}
+
+/// Polls around the instants at which two replays open again; `None` where these are as good as one.
+pub(super) fn edge_polls(replays: [&Replay; 2], now: Duration, terms: Terms) -> Option<Leg> {
+    let one_way = terms.round_trip / 2;
+    let opens = replays.map(|replay| replay.opens().map(|at| at.saturating_sub(one_way)));
+    let (Some(one), Some(other)) = (opens[0], opens[1]) else {
+        return None;
+    };
+    let (low, high) = (one.min(other), one.max(other));
+    if high <= now {
+        return None;
+    }
+    let margin = seconds(high.saturating_sub(low).as_secs_f64() * 0.15 + terms.sigma * 2.0);
+    let (from, to) = (low.saturating_sub(margin).max(now), high + margin);
+    let gap = to.saturating_sub(from) / EDGE_POLLS;
+    let instants: VecDeque<_> = (0..=EDGE_POLLS).map(|n| from + gap * n).collect();
+    Some(Leg::At(instants))
+}
+
+impl Pair<'_> {
+    /// The course that tells the two apart for the least; `None` when none would within what is left.
+    pub(super) fn choose(&self, terms: Terms) -> Option<Schedule> {
+        let [one, other] = self.hypotheses.map(|hypothesis| &hypothesis.tiers[0]);
+        let mut schedules = library(one);
+        if one.kind != other.kind || one.limit != other.limit {
+            schedules.extend(library(other));
+        }
+        schedules.push(between(one, other));
+        let scale = (one.capacity(), one.recovery().max(0.01));
+        let mut best: Option<(f64, Schedule)> = None;
+        for schedule in schedules {
+            let Some((told, requests, time)) = self.worth(&schedule, terms) else {
+                continue;
+            };
+            if told < WORTH {
+                continue;
+            }
+            let cost = f64::from(requests) / f64::from(scale.0 + 30) + time / scale.1;
+            let worth = told.min(40.0) / (cost + 0.3);
+            if best.as_ref().is_none_or(|(most, _)| worth > *most) {
+                best = Some((worth, schedule));
+            }
+        }
+        best.map(|(_, schedule)| schedule)
+    }
+
+    /// What a schedule tells whichever of the two is true, its requests, and its seconds; `None` where it costs more than
+    /// is left.
+    fn worth(&self, schedule: &Schedule, terms: Terms) -> Option<(f64, u32, f64)> {
+        let mut told = f64::INFINITY;
+        let (mut requests, mut time) = (0, 0.0_f64);
+        for truth in [0, 1] {
+            let (one, other) = (&self.replays[truth], &self.replays[1 - truth]);
+            let mut world = World { replay: one.clone(), one_way: terms.round_trip / 2, now: self.now };
+            let mut seen = world.run(terms.course(schedule.legs.clone()));
+            if schedule.then_edges {
+                let mut forced = other.clone();
+                for imagined in &seen {
+                    imagined.note_in(&mut forced);
+                }
+                let polls = edge_polls([&world.replay, &forced], world.now, terms)?;
+                seen.extend(world.run(terms.course([polls])));
+            }
+            told = told.min(lead(&seen, one, other, terms.sigma * 1.5));
+            requests = requests.max(u32::try_from(seen.len()).unwrap_or(u32::MAX));
+            time = time.max(world.now.saturating_sub(self.now).as_secs_f64());
+        }
+        (requests <= terms.requests && time <= terms.time.as_secs_f64()).then_some((told, requests, time))
+    }
+}

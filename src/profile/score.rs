@@ -1,0 +1,211 @@
+//! How likely a hypothesis makes what was seen.
+
+use super::events::{Event, Events};
+use super::replay::{Replay, Request};
+use super::theory::Hypothesis;
+
+/// The share of outcomes that no model of arrivals explains.
+const UNEXPLAINED: f64 = 0.002;
+
+/// The log-likelihood of an outcome that is certain but for what no model explains: ln(1 - 0.002).
+pub(super) const CERTAINLY: f64 = -0.002_002_002_670_673_357;
+
+/// A log-likelihood that is better by less is as good.
+const HARDLY: f64 = 2.0;
+
+/// What makes a logistic curve as steep as a normal distribution's, a standard deviation being 1.
+const LOGISTIC: f64 = 1.702;
+
+/// An outcome of less probability than this is a surprise.
+const SURPRISE: f64 = 1e-3;
+
+/// Arrivals farther from the edge than so many standard deviations are on their side of it for certain.
+const CERTAIN: f64 = 25.0;
+
+/// An outcome that is too early by at most so many standard deviations is one whose arrival is wrong.
+const SLACK: f64 = 5.0;
+
+/// How well a hypothesis explains the events.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Score {
+    /// The natural logarithm of the likelihood.
+    pub(super) log_likelihood: f64,
+    /// Outcomes that it makes all but impossible.
+    pub(super) surprises: u32,
+}
+
+/// How strictly events are judged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// Seconds by which every arrival is less sure than it is, so that a search finds its way.
+    pub(super) blur: f64,
+    /// A log-likelihood below which nobody wants to know.
+    pub(super) floor: f64,
+}
+
+/// The probability that a request is admitted whose margin and its standard deviation are given, in seconds.
+pub(super) fn admission(margin: f64, sigma: f64) -> f64 {
+    let z = margin / sigma;
+    if z > CERTAIN {
+        1.0
+    } else if z < -CERTAIN {
+        0.0
+    } else {
+        1.0 / (1.0 + (-LOGISTIC * z).exp())
+    }
+}
+
+/// The log-likelihood of an outcome whose probability a model gives.
+pub(super) fn evidence(probability: f64) -> f64 {
+    if probability >= 1.0 {
+        // The logarithm of what is left of certainty, without the cost of taking it for most of all events.
+        return CERTAINLY;
+    }
+    (UNEXPLAINED + (1.0 - 2.0 * UNEXPLAINED) * probability).ln()
+}
+
+/// Scores a hypothesis against all events; `None` as soon as it is below the floor.
+///
+/// Each event is judged by what was *seen* before it, not by what the hypothesis would have decided, so that one odd
+/// outcome costs one term. Where the order of events is unknown, the hypothesis may choose between two. What it chose may
+/// matter only later, where arrivals are very unsure: then a second replay chooses otherwise where both are as good, and
+/// what was seen is as likely as the two make it together.
+pub(super) fn score(events: &Events, hypothesis: &Hypothesis, terms: Terms) -> Option<Score> {
+    let judge = Judge { blur: terms.blur, lost_arrive: hypothesis.lost_arrive };
+    if terms.blur > 0.0 {
+        // Where parameters are far off, the order of a few events is not what is wrong with them.
+        return judge.run(&mut [Replay::new(hypothesis)], &events.list, terms.floor);
+    }
+    let mut replays = vec![Replay::new(hypothesis); if events.has_spikes { 2 } else { 1 }];
+    let mut score = Score { log_likelihood: 0.0, surprises: 0 };
+    for (piece, otherwise) in events.pieces() {
+        let floor = terms.floor - score.log_likelihood;
+        let found = match otherwise {
+            [] => judge.run(&mut replays, piece, floor)?,
+            others => {
+                let orders: Vec<_> = std::iter::once(piece).chain(others.iter().map(Vec::as_slice)).collect();
+                judge.run_unsure(&mut replays, orders)
+            }
+        };
+        score.log_likelihood += found.log_likelihood;
+        score.surprises += found.surprises;
+        if score.log_likelihood < terms.floor {
+            return None;
+        }
+    }
+    Some(score)
+}
+
+/// What events are judged by.
+struct Judge {
+    blur: f64,
+    lost_arrive: bool,
+}
+
+impl Judge {
+    /// The score of events in this order; `None` as soon as it is below the floor.
+    fn run(&self, replays: &mut [Replay], list: &[Event], floor: f64) -> Option<Score> {
+        let mut score = Score { log_likelihood: 0.0, surprises: 0 };
+        for event in list {
+            let request = Request { at: event.at, done: event.done, slack: event.sigma * SLACK };
+            let mut judged = Judged::default();
+            for replay in replays.iter_mut() {
+                judged.add(step(replay, event, request, self.lost_arrive), event.sigma, self.blur);
+            }
+            if event.admitted.is_none() {
+                continue;
+            }
+            let (log_likelihood, is_surprise) = judged.outcome(replays.len(), self.blur);
+            score.surprises += u32::from(is_surprise);
+            score.log_likelihood += log_likelihood;
+            if score.log_likelihood < floor {
+                return None;
+            }
+        }
+        Some(score)
+    }
+
+    /// The score of events in the best of their orders, and the replays as that leaves them. Where orders are as good,
+    /// the first replay prefers the first of them and the second one the last.
+    fn run_unsure(&self, replays: &mut [Replay], mut orders: Vec<&[Event]>) -> Score {
+        let mut scores = Vec::with_capacity(2);
+        for replay in replays.iter_mut() {
+            let mut best: Option<(Score, Replay)> = None;
+            for order in &orders {
+                let mut tried = replay.clone();
+                let score = self.run(std::slice::from_mut(&mut tried), order, f64::NEG_INFINITY);
+                let score = score.unwrap_or(Score { log_likelihood: 0.0, surprises: 0 });
+                // Hardly better is not better: what follows may tell more.
+                let is_better = |best: &(Score, Replay)| score.log_likelihood > best.0.log_likelihood + HARDLY;
+                if best.as_ref().is_none_or(is_better) {
+                    best = Some((score, tried));
+                }
+            }
+            if let Some((score, tried)) = best {
+                scores.push(score);
+                *replay = tried;
+            }
+            orders.reverse();
+        }
+        let best = scores.iter().map(|score| score.log_likelihood).fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = scores.iter().map(|score| (score.log_likelihood - best).exp()).sum();
+        let log_likelihood = best + (sum / super::guess::real(scores.len())).ln();
+        Score { log_likelihood, surprises: scores.iter().map(|score| score.surprises).min().unwrap_or(0) }
+    }
+}
+
+/// What one or two replays say of an event.
+#[derive(Debug, Default)]
+struct Judged {
+    /// The sum of the probabilities of what was seen.
+    probability: f64,
+    /// The least cost of being on the wrong side of the edge.
+    cost: Option<f64>,
+}
+
+impl Judged {
+    /// Adds a margin on the side that was seen: below zero where the outcome is on the wrong one.
+    fn add(&mut self, margin: f64, sigma: f64, blur: f64) {
+        if blur > 0.0 {
+            let cost = (LOGISTIC * (-margin).max(0.0) / (sigma + blur)).min(-UNEXPLAINED.ln());
+            self.cost = Some(self.cost.map_or(cost, |least| least.min(cost)));
+        } else {
+            self.probability += admission(margin, sigma);
+        }
+    }
+
+    /// The log-likelihood, and whether it is a surprise.
+    ///
+    /// While parameters are far off, an outcome on the right side costs nothing: admissions that follow an edge closely
+    /// outnumber the refusals before it, and would push it away from where it is.
+    fn outcome(&self, replays: usize, blur: f64) -> (f64, bool) {
+        if blur > 0.0 {
+            return (-self.cost.unwrap_or(0.0), false);
+        }
+        let probability = if replays == 2 { self.probability / 2.0 } else { self.probability };
+        (evidence(probability), probability < SURPRISE)
+    }
+}
+
+/// The margin of an event on the side that was seen; the event is then noted.
+fn step(replay: &mut Replay, event: &Event, request: Request, lost_arrive: bool) -> f64 {
+    let margin = replay.margin(request.at);
+    if let Some(admitted) = event.admitted {
+        replay.note(request, admitted);
+        return if admitted { margin } else { -margin };
+    }
+    if lost_arrive {
+        replay.note(request, margin >= 0.0);
+    }
+    0.0
+}
+
+/// A replay of all events, to ask what would come next.
+pub(super) fn replayed(events: &Events, hypothesis: &Hypothesis) -> Replay {
+    let mut replay = Replay::new(hypothesis);
+    for event in &events.list {
+        let request = Request { at: event.at, done: event.done, slack: event.sigma * SLACK };
+        step(&mut replay, event, request, hypothesis.lost_arrive);
+    }
+    replay
+}

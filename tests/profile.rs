@@ -1,0 +1,169 @@
+//! The profiler against limiters of every kind, in virtual time.
+//!
+//! `PROFILE_ZOO=20` draws so many limiters of each kind, quiet and noisy, and holds all of them against the bars.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and the tally is for whoever asks"
+)]
+
+#[path = "profile/zoo.rs"]
+mod zoo;
+
+use std::time::Duration;
+
+use patchload::profile::{Family, Finding, Hypothesis, Kind, Plan, Profiler, Stopped, Theory, Verdict};
+use zoo::{NOISY, Network, QUIET, Server, draw, kinds, plan, run};
+
+/// How the profiles of one kind went.
+#[derive(Debug, Default)]
+struct Tally {
+    right: u32,
+    undecided: u32,
+    wrong: u32,
+    /// Of those that are right.
+    limit_exact: u32,
+    time_close: u32,
+    covered: u32,
+    requests: usize,
+}
+
+impl Tally {
+    fn add(&mut self, truth: &Theory, finding: &Finding, requests: usize) {
+        self.requests += requests;
+        let best = finding.best.as_ref().map(|fit| fit.hypothesis.tiers[0]);
+        let is_right = best.is_some_and(|best| best.kind.is_like(truth.kind));
+        if finding.verdict != Verdict::Identified {
+            self.undecided += 1;
+        } else if is_right {
+            self.right += 1;
+            let timeless = truth.kind.family == Family::Concurrency;
+            let time = finding.time.unwrap();
+            let middle = f64::midpoint(time.low, time.high);
+            self.limit_exact += u32::from(best.unwrap().limit == truth.limit);
+            self.time_close += u32::from(timeless || (middle / truth.time - 1.0).abs() < 0.005);
+            self.covered += u32::from(timeless || (time.low <= truth.time && truth.time <= time.high));
+        } else {
+            self.wrong += 1;
+        }
+    }
+}
+
+fn profile(kind: Kind, seed: u64, network: Network) -> (Theory, Profiler) {
+    let (truth, mut server) = draw(kind, seed);
+    // The answer to a request that is admitted takes a while, or nobody could see how many are in flight.
+    let service = if kind.family == Family::Concurrency { 0.1 } else { 0.0 };
+    let profiler = run(&mut server, Network { service, ..network }, Profiler::new(plan(kind)), seed);
+    (truth, profiler)
+}
+
+fn tally(kinds: &[Kind], seeds: u64, network: Network) -> Tally {
+    let mut all = Tally::default();
+    for kind in kinds {
+        let mut tally = Tally::default();
+        for seed in 1..=seeds {
+            let (truth, profiler) = profile(*kind, seed, network);
+            for tally in [&mut tally, &mut all] {
+                tally.add(&truth, profiler.finding(), profiler.log().observations().len());
+            }
+        }
+        println!("{kind}: {tally:?}");
+    }
+    println!("all: {all:?}");
+    all
+}
+
+/// Draws of each kind, and the kinds: a few of both unless all are asked for.
+fn asked() -> (u64, Vec<Kind>) {
+    match std::env::var("PROFILE_ZOO") {
+        Ok(seeds) => (seeds.parse().unwrap(), kinds()),
+        Err(_) => (1, kinds().into_iter().step_by(3).collect()),
+    }
+}
+
+#[test]
+fn over_a_quiet_network_kinds_are_recognised_and_never_mistaken() {
+    let (seeds, kinds) = asked();
+    let tally = tally(&kinds, seeds, QUIET);
+    let decided = f64::from(tally.right.max(1));
+    assert!(f64::from(tally.wrong) <= 0.01 * f64::from(tally.right + tally.undecided + tally.wrong), "{tally:?}");
+    assert!(tally.right >= 3 * tally.undecided, "{tally:?}");
+    for share in [tally.limit_exact, tally.time_close] {
+        assert!(f64::from(share) >= 0.97 * decided, "{tally:?}");
+    }
+}
+
+#[test]
+fn over_a_noisy_network_kinds_are_hardly_ever_mistaken() {
+    let (seeds, kinds) = asked();
+    let kinds = if seeds == 1 { kinds[..1].to_vec() } else { kinds };
+    let tally = tally(&kinds, seeds, NOISY);
+    assert!(f64::from(tally.wrong) <= 0.02 * f64::from(tally.right + tally.undecided + tally.wrong), "{tally:?}");
+    // Many stay undecided: that is what an unsure answer must be.
+    assert!(tally.right > 0, "{tally:?}");
+}
+
+fn profiled(server: &mut Server, profiler: Profiler) -> Profiler {
+    run(server, QUIET, profiler, 1)
+}
+
+#[test]
+fn requests_refused_at_random_are_none_of_the_known_kinds() {
+    let mut server = Server::new(&[], 0.0);
+    server.shed = 0.1;
+    let plan = Plan { first_burst: 1_000, requests: 3_000, ..Plan::default() };
+    let profiler = profiled(&mut server, Profiler::new(plan));
+    assert_eq!(profiler.finding().verdict, Verdict::Unknown);
+}
+
+#[test]
+fn without_a_limit_there_is_none_up_to_the_rate_that_was_reached() {
+    let plan = Plan { first_burst: 2_000, ..Plan::default() };
+    let profiler = profiled(&mut Server::new(&[], 0.0), Profiler::new(plan));
+    let finding = profiler.finding();
+    assert_eq!(finding.verdict, Verdict::NoLimit);
+    assert_eq!(finding.unrefused.requests, 2_000);
+    assert!(finding.unrefused.rate > 1_000.0, "{:?}", finding.unrefused);
+}
+
+#[test]
+fn a_wrong_answer_is_not_confirmed_and_the_right_one_is() {
+    let kind = Kind::plain(Family::FirstRequestWindow);
+    let truth = Theory { kind, limit: 30, time: 3.0, phase: 0.0, tick: 0.0, penalty: 0.0 };
+    let wrong = Theory { kind: Kind::plain(Family::TokenBucket), time: 0.1, ..truth };
+    for (answer, verdict) in [(truth, Verdict::Identified), (wrong, Verdict::NotConfirmed)] {
+        let mut server = Server::new(&[truth.limiter()], 0.0);
+        let profiler = profiled(&mut server, Profiler::testing(Plan::default(), Hypothesis::single(answer)));
+        assert_eq!(profiler.finding().verdict, verdict, "{:?}", profiler.finding().checks);
+    }
+}
+
+#[test]
+fn three_failures_in_a_row_and_a_long_retry_after_end_it() {
+    let kind = Kind::plain(Family::FirstRequestWindow);
+    let truth = Theory { kind, limit: 30, time: 3.0, phase: 0.0, tick: 0.0, penalty: 0.0 };
+    let mut failing = Server::new(&[truth.limiter()], 0.0);
+    failing.fails_from = Some(8);
+    let profiler = profiled(&mut failing, Profiler::new(Plan::default()));
+    assert_eq!(profiler.finding().stopped, Stopped::Failures);
+    let day = Duration::from_hours(24);
+    let mut waiting = Server::new(&[truth.limiter()], 0.0);
+    waiting.retry_after = Some(day);
+    let profiler = profiled(&mut waiting, Profiler::new(Plan::default()));
+    assert_eq!(profiler.finding().stopped, Stopped::RetryAfter(day));
+    assert!(profiler.log().observations().len() < 70);
+}
+
+#[test]
+fn a_profile_keeps_to_its_budget_of_requests_and_time() {
+    let (_, mut server) = draw(Kind::plain(Family::SlidingLog), 1);
+    let profiler = profiled(&mut server, Profiler::new(Plan { requests: 100, ..Plan::default() }));
+    assert_eq!(profiler.finding().stopped, Stopped::Requests);
+    assert_eq!(profiler.log().observations().len(), 100);
+    let (_, mut server) = draw(Kind::plain(Family::SlidingLog), 1);
+    let time = Duration::from_secs(4);
+    let profiler = profiled(&mut server, Profiler::new(Plan { time, ..Plan::default() }));
+    assert_eq!(profiler.finding().stopped, Stopped::Time);
+    assert!(profiler.log().observations().iter().all(|observation| observation.sent <= time));
+}
