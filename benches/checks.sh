@@ -52,14 +52,11 @@ share = "1%"
 settle = "500ms"
 TOML
 
-# cell FILE NAME: a cell of the last row.
-cell() { awk -F, -v name="$2" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) at = i } END { print $at }' "$1"; }
-
 for round in $(seq "$rounds"); do
   for kind in without with; do
     taskset -c 0 "$program" run "$place/$kind.toml" -d "${seconds}s" -q --accept-invalid --out "$place/out" >/dev/null
-    p50=$(cell "$(echo "$place"/out/cost-*/summary.csv)" service_p50_us)
-    rate=$(cell "$(echo "$place"/out/cost-*/summary.csv)" achieved_per_s)
+    p50=$(column "$(echo "$place"/out/cost-*/summary.csv)" service_p50_us)
+    rate=$(column "$(echo "$place"/out/cost-*/summary.csv)" achieved_per_s)
     printf 'round %s: %-8s service p50 %s us, %s PATCH/s\n' "$round" "$kind" "$p50" "$rate"
     echo "$p50" >>"$place/$kind.txt"
     rm -rf "$place/out"

@@ -37,3 +37,6 @@ wrk_patches() {
   if grep -E 'Non-2xx|Socket errors' "$1/wrk.txt" >&2; then return 1; fi
   awk '/requests in/ { requests = $1 } /Requests\/sec/ { print requests, int($2) }' "$1/wrk.txt"
 }
+
+# column FILE NAME: the last row's cell of a column.
+column() { awk -F, -v name="$2" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) at = i } END { print $at }' "$1"; }

@@ -26,9 +26,6 @@ judge() {
 
 memory() { awk -v key="$2:" '$1 == key { printf "%.1f", $2 / 1024 }' "/proc/$1/status"; }
 
-# column FILE NAME: the last row's cell of a column.
-column() { awk -F, -v name="$2" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) at = i } END { print $at }' "$1"; }
-
 serve "$program" "$place"
 
 # until_served COUNT: PATCHes in rounds of 5 s until the simulator has answered so many since its start.
