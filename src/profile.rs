@@ -17,12 +17,14 @@ mod queue;
 mod replay;
 mod rivals;
 mod schedules;
+mod scope;
 mod score;
 mod theory;
 mod verify;
 
-pub use finding::{Check, Finding, Stopped, Unrefused, Verdict};
+pub use finding::{Check, Finding, Measured, Stopped, Unrefused, Verdict};
 pub use fit::{Fit, Interval, fit};
 pub use log::{Answer, Log, Observation};
 pub use profiler::{Next, Plan, Profiler};
+pub use scope::{Dimension, Shared, Sharing};
 pub use theory::{Family, Hypothesis, Kind, Penalty, Refusals, Theory};

@@ -13,7 +13,7 @@ mod zoo;
 
 use std::time::Duration;
 
-use patchload::profile::{Family, Finding, Hypothesis, Kind, Plan, Profiler, Stopped, Theory, Verdict};
+use patchload::profile::{Family, Finding, Hypothesis, Kind, Plan, Profiler, Shared, Stopped, Theory, Verdict};
 use zoo::{NOISY, Network, QUIET, Server, draw, kinds, plan, run};
 
 /// How the profiles of one kind went.
@@ -39,7 +39,7 @@ impl Tally {
         } else if is_right {
             self.right += 1;
             let timeless = truth.kind.family == Family::Concurrency;
-            let time = finding.time.unwrap();
+            let time = finding.time().unwrap();
             let middle = f64::midpoint(time.low, time.high);
             self.limit_exact += u32::from(best.unwrap().limit == truth.limit);
             self.time_close += u32::from(timeless || (middle / truth.time - 1.0).abs() < 0.005);
@@ -136,6 +136,21 @@ fn a_wrong_answer_is_not_confirmed_and_the_right_one_is() {
         let mut server = Server::new(&[truth.limiter()], 0.0);
         let profiler = profiled(&mut server, Profiler::testing(Plan::default(), Hypothesis::single(answer)));
         assert_eq!(profiler.finding().verdict, verdict, "{:?}", profiler.finding().checks);
+    }
+}
+
+#[test]
+fn who_shares_the_quota_is_told_from_who_has_its_own() {
+    for (family, limit) in [(Family::FirstRequestWindow, 30), (Family::SlidingLog, 200), (Family::TokenBucket, 12)] {
+        let time = if family == Family::TokenBucket { 0.4 } else { 4.0 };
+        let truth = Theory { kind: Kind::plain(family), limit, time, phase: 0.0, tick: 0.0, penalty: 0.0 };
+        let mut server = Server::new(&[truth.limiter()], 0.0);
+        server.groups = vec![vec![0, 1, 0, 2]];
+        let profiler = profiled(&mut server, Profiler::new(Plan { others: 3, ..Plan::default() }));
+        let finding = profiler.finding();
+        assert_eq!(finding.verdict, Verdict::Identified, "{family:?}");
+        let shared: Vec<_> = finding.scope.iter().map(|sharing| (sharing.key, sharing.shared())).collect();
+        assert_eq!(shared, [(1, Shared::No), (2, Shared::Yes), (3, Shared::No)], "{:?}", finding.scope);
     }
 }
 

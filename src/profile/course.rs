@@ -30,6 +30,8 @@ pub(super) enum Leg {
     },
     /// At these instants, or as soon as possible after.
     At(VecDeque<Duration>),
+    /// One of each of these keys, each as soon as the one before has been answered.
+    Keys(VecDeque<usize>),
 }
 
 /// What ends a series of polls.
@@ -44,8 +46,8 @@ pub(super) enum Stop {
 /// What a course wants next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// So many requests at once, at an instant that is not past.
-    Send(Duration, u32),
+    /// So many requests of a key at once, at an instant that is not past.
+    Send(Duration, u32, usize),
     /// An answer, or an instant if none comes before.
     Await(Duration),
     /// Nothing any more.
@@ -142,7 +144,7 @@ impl Course {
                     return Some(Step::Await(self.last + self.patience));
                 }
                 let width = (self.sent / 2).max(*first).min(most - self.sent.min(*most)).min(self.widest);
-                (!self.is_stopped && width > 0).then_some(Step::Send(now, width))
+                (!self.is_stopped && width > 0).then_some(Step::Send(now, width, 0))
             }
             Leg::Polls { count, .. } => {
                 if self.is_stopped {
@@ -154,9 +156,15 @@ impl Course {
                     return (!has_waited).then_some(Step::Await(self.last + self.patience));
                 }
                 let due = if self.sent == 0 { began } else { self.due };
-                Some(Step::Send(due.max(now), 1))
+                Some(Step::Send(due.max(now), 1, 0))
             }
-            Leg::At(instants) => Some(Step::Send((*instants.front()?).max(now), 1)),
+            Leg::At(instants) => Some(Step::Send((*instants.front()?).max(now), 1, 0)),
+            Leg::Keys(keys) => {
+                if self.pending > 0 && now < self.last + self.patience {
+                    return Some(Step::Await(self.last + self.patience));
+                }
+                Some(Step::Send(now, 1, *keys.front()?))
+            }
         }
     }
 
@@ -164,7 +172,8 @@ impl Course {
     pub(super) fn sent(&mut self, at: Duration, count: u32) {
         self.sent += count;
         // Whoever sends again has given up what the round before did not answer.
-        self.pending = if matches!(self.legs.front(), Some(Leg::Burst { .. })) { count } else { self.pending + count };
+        let in_rounds = matches!(self.legs.front(), Some(Leg::Burst { .. } | Leg::Keys(_)));
+        self.pending = if in_rounds { count } else { self.pending + count };
         self.last = at;
         match self.legs.front_mut() {
             Some(Leg::Polls { gap, growth, .. }) => {
@@ -173,6 +182,9 @@ impl Course {
             }
             Some(Leg::At(instants)) => {
                 instants.pop_front();
+            }
+            Some(Leg::Keys(keys)) => {
+                keys.pop_front();
             }
             _ => {}
         }

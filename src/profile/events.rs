@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::log::{Answer, Log, Observation};
+use super::scope;
 
 /// Server clocks of a millisecond, and our own lateness: no arrival is known better.
 const FINEST: Duration = Duration::from_millis(1);
@@ -81,8 +82,9 @@ impl Events {
     }
 
     fn read(log: &Log, is_queue: bool) -> Self {
+        let observations = scope::of_one_quota(log);
         let round_trips = |is_wanted: fn(&Observation) -> bool| {
-            Usual::of(log.observations().iter().filter(|o| is_wanted(o)).map(Observation::round_trip).collect())
+            Usual::of(observations.iter().filter(|o| is_wanted(o)).map(Observation::round_trip).collect())
         };
         let admitted = round_trips(|o| o.answer == Answer::Admitted);
         let refused = round_trips(|o| matches!(o.answer, Answer::Refused { .. }));
@@ -94,7 +96,7 @@ impl Events {
         let spread = if is_queue { refused.half_spread } else { refused.half_spread.min(admitted.half_spread) };
         let sigma = spread.max(FINEST).as_secs_f64();
         let mut events = Self { is_queue, base, sigma, ..Self::default() };
-        for observation in log.observations() {
+        for observation in &observations {
             let of_kind = if observation.answer == Answer::Admitted { admitted } else { refused };
             events.add(observation, of_kind.shortest);
         }

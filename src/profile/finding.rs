@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::fit::{Fit, Interval};
+use super::scope::Sharing;
 use super::theory::Kind;
 
 /// What is known of the limiter at the end.
@@ -12,16 +13,25 @@ pub struct Finding {
     pub verdict: Verdict,
     /// What explains the log best, however well.
     pub best: Option<Fit>,
-    /// The length of the window, or for buckets the time in which one request is regained, in seconds: at 95 %.
-    pub time: Option<Interval>,
-    /// The lowest and the highest limit that the log allows; the same where it is certain.
-    pub limits: (u32, u32),
+    /// How surely the numbers of the best are known, for each of its limiters; none before they are measured.
+    pub tiers: Vec<Measured>,
+    /// Who else shares its quota, for each of its limiters and each other key that was tried.
+    pub scope: Vec<Sharing>,
     /// What was predicted and what came of it.
     pub checks: Vec<Check>,
     /// Why nothing more was sent.
     pub stopped: Stopped,
     /// The highest rate that was admitted without a refusal, and for how long.
     pub unrefused: Unrefused,
+}
+
+/// How surely the numbers of a limiter are known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measured {
+    /// The length of the window, or for buckets the time in which one request is regained, in seconds: at 95 %.
+    pub time: Interval,
+    /// The lowest and the highest limit that the log allows; the same where it is certain.
+    pub limits: (u32, u32),
 }
 
 /// How much is proven.
@@ -41,6 +51,14 @@ pub enum Verdict {
     NoLimit,
     /// Too little was seen before it had to end.
     Undecided,
+}
+
+impl Finding {
+    /// How surely the time of the first limiter is known.
+    #[must_use]
+    pub fn time(&self) -> Option<Interval> {
+        self.tiers.first().map(|measured| measured.time)
+    }
 }
 
 /// A prediction that was written down before the requests were sent.

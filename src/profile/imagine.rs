@@ -49,10 +49,10 @@ impl World {
             }
             let answered = done.front().map(|(at, _)| *at);
             match course.next(self.now) {
-                Step::Send(at, _) if answered.is_some_and(|answered| answered <= at) => {
+                Step::Send(at, ..) if answered.is_some_and(|answered| answered <= at) => {
                     self.now = answered.unwrap_or(at);
                 }
-                Step::Send(at, count) => {
+                Step::Send(at, count, _) => {
                     self.now = at;
                     course.sent(at, count);
                     for _ in 0..count {

@@ -21,6 +21,10 @@ pub enum Answer {
 /// A request and what became of it. Instants are times since a start that all of them share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Observation {
+    /// Whose quota it was sent to try: 0 for the key under test, else one of the others.
+    pub key: usize,
+    /// When it was wanted.
+    pub due: Duration,
     /// When it was handed to the transport.
     pub sent: Duration,
     /// When the answer began to arrive, never before `sent`; when it was given up where none came.
@@ -43,30 +47,41 @@ impl Observation {
     }
 }
 
-/// All requests of one key that have been answered or given up, in the order of sending.
+/// All requests that have been answered or given up, in the order of sending: those of the key under test, and beside
+/// them what other keys sent to see whether they share its quota.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Log {
     observations: Vec<Observation>,
+    others: Vec<Observation>,
 }
 
 impl Log {
     /// Adds what became of a request; answers may come in any order.
     pub fn note(&mut self, observation: Observation) {
-        let at = self.observations.partition_point(|other| other.sent <= observation.sent);
-        self.observations.insert(at, observation);
+        let list = if observation.key == 0 { &mut self.observations } else { &mut self.others };
+        let at = list.partition_point(|other| other.sent <= observation.sent);
+        list.insert(at, observation);
     }
 
-    /// The requests, in the order of sending.
+    /// The requests of the key under test, in the order of sending.
     #[must_use]
     pub fn observations(&self) -> &[Observation] {
         &self.observations
+    }
+
+    /// The requests of other keys, in the order of sending.
+    #[must_use]
+    pub fn others(&self) -> &[Observation] {
+        &self.others
     }
 }
 
 impl FromIterator<Observation> for Log {
     fn from_iter<I: IntoIterator<Item = Observation>>(observations: I) -> Self {
-        let mut observations: Vec<_> = observations.into_iter().collect();
-        observations.sort_by_key(|observation| observation.sent);
-        Self { observations }
+        let (mut observations, mut others): (Vec<_>, Vec<_>) = observations.into_iter().partition(|one| one.key == 0);
+        for list in [&mut observations, &mut others] {
+            list.sort_by_key(|observation| observation.sent);
+        }
+        Self { observations, others }
     }
 }

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use super::course::{Course, Leg, Step, Stop};
 use super::events::Events;
-use super::finding::{Finding, Stopped, Unrefused, Verdict};
+use super::finding::{Finding, Measured, Stopped, Unrefused, Verdict};
 use super::fit::{Effort, Fit, Interval, describe, fit_events, other_limits, sharpen};
 use super::log::{Answer, Log, Observation};
 use super::queue;
 use super::rivals::{self, Quarrel};
 use super::schedules::{self, Pair, Schedule, Terms};
+use super::scope;
 use super::score::replayed;
-use super::theory::Hypothesis;
+use super::theory::{Family, Hypothesis, seconds};
 use super::verify::Verification;
 
 /// What a profile may cost.
@@ -25,6 +26,8 @@ pub struct Plan {
     pub time: Duration,
     /// Requests in flight at most.
     pub widest: u32,
+    /// Other keys that may be tried, to see whether they share the quota; such as another token.
+    pub others: usize,
     /// A Retry-After longer than this ends the profile.
     pub longest_retry_after: Duration,
     /// How narrow the interval of the time is to be, as a share of it.
@@ -38,6 +41,7 @@ impl Default for Plan {
             first_burst: 5_000,
             time: Duration::from_hours(2),
             widest: 256,
+            others: 0,
             longest_retry_after: Duration::from_mins(15),
             precision: 0.002,
         }
@@ -54,6 +58,8 @@ pub enum Next {
         at: Duration,
         /// How many.
         count: u32,
+        /// Whose: 0 for the key under test, else one of the others, from 1 to [`Plan::others`].
+        key: usize,
     },
     /// Ask again as soon as an answer has come, at this instant at the latest.
     Await {
@@ -77,6 +83,8 @@ enum Stage {
     Even,
     /// A course to tell two hypotheses apart, and whether polls around their edges follow.
     Telling { then_edges: Option<Quarrel> },
+    /// Other keys, to see whether they share the quota; then what was before.
+    Scope(Box<Stage>),
     /// A prediction put to the test.
     Verifying(Box<Verification>),
     /// Over.
@@ -118,6 +126,8 @@ pub struct Profiler {
     /// Quarrels that nothing settles.
     settled: Vec<Quarrel>,
     first_refusal: Option<Duration>,
+    /// How often all other keys were tried.
+    scoped: u32,
     /// The answer to be tested, where it is given.
     answer: Option<Hypothesis>,
     failures: usize,
@@ -132,8 +142,8 @@ impl Profiler {
         let finding = Finding {
             verdict: Verdict::Undecided,
             best: None,
-            time: None,
-            limits: (0, 0),
+            tiers: Vec::new(),
+            scope: Vec::new(),
             checks: Vec::new(),
             stopped: Stopped::Done,
             unrefused: Unrefused::default(),
@@ -155,6 +165,7 @@ impl Profiler {
             tests: 0,
             settled: Vec::new(),
             first_refusal: None,
+            scoped: 0,
             answer: None,
             failures: 0,
             finding,
@@ -189,13 +200,13 @@ impl Profiler {
                 return Next::Done;
             }
             match self.course.next(now) {
-                Step::Send(at, count) => {
+                Step::Send(at, count, key) => {
                     let count = count.min(self.plan.requests - self.sent);
                     self.sent += count;
                     self.pending += count;
                     self.last_sent = at;
                     self.course.sent(at, count);
-                    return Next::Send { at, count };
+                    return Next::Send { at, count, key };
                 }
                 Step::Await(until) => return Next::Await { until },
                 Step::Over => match self.worth_waiting_for() {
@@ -221,6 +232,7 @@ impl Profiler {
         self.course.answered(admitted);
         self.failures = if observation.answer == Answer::Failed { self.failures + 1 } else { 0 };
         if let Answer::Refused { retry_after } = observation.answer {
+            // Another key is tried after the one under test was refused, so this one is never the first.
             self.first_refusal.get_or_insert(observation.sent);
             if let Some(wait) = retry_after.filter(|wait| *wait > self.plan.longest_retry_after) {
                 self.finding.stopped = Stopped::RetryAfter(wait);
@@ -253,6 +265,11 @@ impl Profiler {
     fn conclude(&mut self) {
         self.stage = Stage::Over;
         self.finding.unrefused = rivals::unrefused(&self.log);
+        if let Some(best) = &self.finding.best
+            && self.plan.others > 0
+        {
+            self.finding.scope = scope::judge(&self.log, &queue::events_of(&self.log), &best.hypothesis);
+        }
     }
 
     fn terms(&self, events: &Events, now: Duration) -> Terms {
@@ -270,7 +287,12 @@ impl Profiler {
     fn advance(&mut self, now: Duration) {
         let events = queue::events_of(&self.log);
         let terms = self.terms(&events, now);
-        match std::mem::replace(&mut self.stage, Stage::Over) {
+        let stage = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Scope(then) => *then,
+            stage if self.is_time_for_scope(&stage) => return self.try_others(stage, terms, None),
+            stage => stage,
+        };
+        match stage {
             Stage::Cold => self.after_cold(&events, now, terms),
             Stage::Recovery => {
                 let admitted = events.list.iter().filter(|event| event.admitted == Some(true)).count();
@@ -306,8 +328,37 @@ impl Profiler {
                 self.conclude();
             }
             Stage::Even | Stage::Telling { then_edges: None } => self.judge(&events, now, terms),
-            Stage::Over => {}
+            Stage::Scope(_) | Stage::Over => {}
         }
+    }
+
+    /// Whether the key under test happens to be refused, so that others can be tried at no cost. What is urgent goes
+    /// before, and so does a test, whose course is looked at when it is over.
+    fn is_time_for_scope(&self, stage: &Stage) -> bool {
+        let is_free = matches!(stage, Stage::Cold | Stage::Release | Stage::Even | Stage::Telling { then_edges: None });
+        self.plan.others > 0 && self.scoped < scope::ROUNDS && is_free && scope::is_exhausted(&self.log)
+    }
+
+    /// Tries all other keys, after a leg that makes sure of what the key under test has left.
+    fn try_others(&mut self, then: Stage, terms: Terms, first: Option<Leg>) {
+        let round = scope::round(self.plan.others, self.scoped);
+        self.scoped += 1;
+        self.begin(Stage::Scope(Box::new(then)), terms, first.into_iter().chain([round]));
+    }
+
+    /// What must come before a round of other keys: that the quota is used up, or at last that it is whole, to see that
+    /// who was refused is admitted then. `None` when all has been tried.
+    fn before_others(&self, best: &Fit, events: &Events) -> Option<Leg> {
+        let theory = best.hypothesis.tiers[0];
+        if self.plan.others == 0 || theory.kind.family == Family::Concurrency {
+            return None;
+        }
+        if self.scoped < scope::ROUNDS {
+            return Some(schedules::saturate(theory.capacity()));
+        }
+        let found = scope::judge(&self.log, events, &best.hypothesis);
+        let in_doubt = found.iter().any(|sharing| sharing.refused > 0 && sharing.controls == 0);
+        (in_doubt && self.scoped < scope::ROUNDS * 2).then(|| Leg::Pause(seconds(theory.recovery() * 1.2)))
     }
 
     fn begin(&mut self, stage: Stage, terms: Terms, legs: impl IntoIterator<Item = Leg>) {
@@ -374,6 +425,9 @@ impl Profiler {
             self.finding.verdict = Verdict::Equivalent(kinds);
             return self.conclude();
         }
+        if let Some(first) = self.before_others(&best, events) {
+            return self.try_others(Stage::Telling { then_edges: None }, terms, Some(first));
+        }
         self.verify(&best, events, (now, terms));
     }
 
@@ -433,10 +487,11 @@ impl Profiler {
         let theory = best.hypothesis.tiers[0];
         let span = events.instants()[2] - events.instants()[0];
         let shared = 1.5 * sharper.sigma / (span / theory.time).max(1.0).sqrt();
-        self.finding.time = Some(Interval { low: low - shared, high: high + shared });
+        let time = Interval { low: low - shared, high: high + shared };
         let limit = best.hypothesis.tiers[0].limit;
         let others = other_limits(best, events).into_iter().map(|fit| fit.hypothesis.tiers[0].limit);
-        self.finding.limits = others.fold((limit, limit), |(low, high), other| (low.min(other), high.max(other)));
+        let limits = others.fold((limit, limit), |(low, high), other| (low.min(other), high.max(other)));
+        self.finding.tiers = vec![Measured { time, limits }];
     }
 
     /// The test itself is evidence, too: what it tells of the numbers, and whether the answer still stands.

@@ -75,6 +75,13 @@ impl Replay {
         self.tiers.iter().map(|tier| tier.margin(at)).fold(f64::INFINITY, f64::min)
     }
 
+    /// Which tier allows a request that arrives now the least.
+    pub(super) fn binding(&mut self, at: Duration) -> usize {
+        self.answer_those_in_flight(at);
+        let margins = self.tiers.iter().map(|tier| tier.margin(at)).enumerate();
+        margins.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(tier, _)| tier)
+    }
+
     /// The first instant at which a request is admitted if nothing else comes; `None` where time does not tell.
     pub(super) fn opens(&self) -> Option<Duration> {
         let opening = |tier: &Tier| match tier.limiter.opening(&tier.state, 1) {

@@ -1,5 +1,7 @@
 //! How likely a hypothesis makes what was seen.
 
+use std::time::Duration;
+
 use super::events::{Event, Events};
 use super::replay::{Replay, Request};
 use super::theory::Hypothesis;
@@ -202,8 +204,13 @@ fn step(replay: &mut Replay, event: &Event, request: Request, lost_arrive: bool)
 
 /// A replay of all events, to ask what would come next.
 pub(super) fn replayed(events: &Events, hypothesis: &Hypothesis) -> Replay {
+    replayed_until(events, hypothesis, Duration::MAX)
+}
+
+/// A replay of the events that were sent before an instant.
+pub(super) fn replayed_until(events: &Events, hypothesis: &Hypothesis, end: Duration) -> Replay {
     let mut replay = Replay::new(hypothesis);
-    for event in &events.list {
+    for event in events.list.iter().filter(|event| event.sent < end) {
         let request = Request { at: event.at, done: event.done, slack: event.sigma * SLACK };
         step(&mut replay, event, request, hypothesis.lost_arrive);
     }

@@ -44,7 +44,7 @@ impl Verification {
             hypothesis.tiers[0].time = time.unwrap_or(theory.time);
             hypothesis
         };
-        let interval = finding.time;
+        let interval = finding.time();
         let hypotheses = [at(None), at(interval.map(|i| i.low)), at(interval.map(|i| i.high))];
         let kind = theory.kind;
         let is_hysteretic = kind.refusals == Refusals::Counted || kind.penalty != Penalty::None;

@@ -1,7 +1,7 @@
 //! Servers with a limiter behind a network, on a clock that only tells what it is told.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use patchload::profile::{Answer, Family, Kind, Next, Observation, Penalty, Plan, Profiler, Refusals, Theory};
@@ -32,7 +32,10 @@ pub(crate) const NOISY: Network =
 
 /// A server.
 pub(crate) struct Server {
-    limiters: Vec<(Limiter, State)>,
+    limiters: Vec<Limiter>,
+    /// Which keys share a state of each limiter: a group for each key, of each limiter; all in one where it says nothing.
+    pub(crate) groups: Vec<Vec<usize>>,
+    states: BTreeMap<(usize, usize), State>,
     /// What its clock shows when the profile begins.
     clock: Duration,
     /// The share of requests that it refuses whatever the quota.
@@ -45,7 +48,9 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new(limiters: &[Limiter], clock: f64) -> Self {
         Self {
-            limiters: limiters.iter().map(|limiter| (*limiter, limiter.fresh())).collect(),
+            limiters: limiters.to_vec(),
+            groups: Vec::new(),
+            states: BTreeMap::new(),
             clock: Duration::from_secs_f64(clock),
             shed: 0.0,
             fails_from: None,
@@ -54,12 +59,19 @@ impl Server {
     }
 
     /// How long a request waits that is admitted; `None` where it is refused.
-    fn handle(&mut self, at: Duration, random: &mut Xoshiro256PlusPlus) -> Option<Duration> {
+    fn handle(&mut self, at: Duration, key: usize, random: &mut Xoshiro256PlusPlus) -> Option<Duration> {
         if self.shed > 0.0 && random.random::<f64>() < self.shed {
             return None;
         }
         let arrival = Arrival { at: at + self.clock, cost: 1 };
-        let judged: Vec<_> = self.limiters.iter().map(|(limiter, state)| limiter.judge(state, arrival)).collect();
+        let limiters: Vec<_> = (0..self.limiters.len()).map(|tier| (tier, self.group(tier, key))).collect();
+        let judged: Vec<_> = limiters
+            .iter()
+            .map(|place| {
+                let limiter = self.limiters[place.0];
+                limiter.judge(self.states.entry(*place).or_insert_with(|| limiter.fresh()), arrival)
+            })
+            .collect();
         let delays: Option<Vec<_>> = judged
             .iter()
             .map(|admission| match admission {
@@ -67,7 +79,9 @@ impl Server {
                 Admission::Refused { .. } => None,
             })
             .collect();
-        for ((limiter, state), admission) in self.limiters.iter_mut().zip(&judged) {
+        for (place, admission) in limiters.iter().zip(&judged) {
+            let limiter = self.limiters[place.0];
+            let state = self.states.get_mut(place).unwrap();
             if delays.is_some() {
                 limiter.note_admitted(state, arrival);
             } else {
@@ -77,8 +91,13 @@ impl Server {
         delays.map(|delays| delays.into_iter().max().unwrap_or_default())
     }
 
+    fn group(&self, tier: usize, key: usize) -> usize {
+        self.groups.get(tier).and_then(|groups| groups.get(key)).copied().unwrap_or(0)
+    }
+
     fn done(&mut self) {
-        for (limiter, state) in &mut self.limiters {
+        for ((tier, _), state) in &mut self.states {
+            let limiter = self.limiters[*tier];
             if limiter.model.awaits_the_end() {
                 limiter.note_done(state, 1);
             }
@@ -120,11 +139,11 @@ pub(crate) fn run(server: &mut Server, network: Network, profiler: Profiler, see
     loop {
         match run.profiler.next(now) {
             Next::Done => return run.profiler,
-            Next::Send { at, count } => {
+            Next::Send { at, count, key } => {
                 assert!(at >= now, "the past is over");
                 while run.step(at).is_some() {}
                 now = at;
-                (0..count).for_each(|_| run.send(now));
+                (0..count).for_each(|_| run.send(now, key));
             }
             Next::Await { until } => now = run.next_answer(until),
         }
@@ -145,9 +164,9 @@ impl Run<'_> {
         seconds(way)
     }
 
-    fn send(&mut self, now: Duration) {
+    fn send(&mut self, now: Duration, key: usize) {
         let request = self.observations.len();
-        self.observations.push(Observation { sent: now, received: now, answer: Answer::Lost });
+        self.observations.push(Observation { key, due: now, sent: now, received: now, answer: Answer::Lost });
         let way = self.one_way();
         if self.random.random::<f64>() < self.network.lost {
             self.schedule(now + seconds(TIMEOUT), Event::Answered(request));
@@ -186,7 +205,7 @@ impl Run<'_> {
         let way = self.one_way();
         let (answer, done) = if self.server.fails_from.is_some_and(|from| request >= from) {
             (Answer::Failed, at)
-        } else if let Some(delay) = self.server.handle(at, &mut self.random) {
+        } else if let Some(delay) = self.server.handle(at, self.observations[request].key, &mut self.random) {
             let done = at + delay + seconds(self.network.service);
             self.schedule(done, Event::Done);
             (Answer::Admitted, done)
