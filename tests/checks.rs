@@ -1,8 +1,13 @@
 //! What the checks find on the embedded simulator, held against the simulator's own account of what it did.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking and tells its figures")]
 
+mod account;
 mod command;
+#[path = "checks/detection.rs"]
+mod detection;
+#[path = "checks/silence.rs"]
+mod silence;
 
 use std::collections::BTreeMap;
 use std::fs;

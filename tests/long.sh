@@ -202,14 +202,16 @@ judge "service p50 with checks against without" "$(awk '/^medians/ { print $(NF 
 
 # claims NAME TEST [VARIABLE=VALUE...]: a test in its long form; its figures, and a failure when it fails.
 claims() {
-  env "${@:3}" cargo test --release --quiet --test "$2" -- --nocapture >"$place/claims.txt" 2>&1 && missed=0 || missed=1
+  local -a test
+  read -ra test <<<"$2"
+  env "${@:3}" cargo test --release --quiet --test "${test[@]}" -- --nocapture >"$place/claims.txt" 2>&1 && missed=0 || missed=1
   [ $missed = 0 ] && grep -E '^(seed|findings|covered|[0-9]+ operations)|observable|: Tally' "$place/claims.txt" | tail -8 ||
     cat "$place/claims.txt"
   judge "$1: claims that failed" "$missed" 0 ""
 }
-claims "100,000 writes with all faults against the account" detection DETECTION_WRITES=100000 DETECTION_SEEDS=1
-claims "intervals of 100 seeds" detection DETECTION_WRITES=4000 DETECTION_SEEDS=100
-claims "100,000 checked operations of a server that keeps its word" silence SILENCE_CHECKED=100000
+claims "100,000 writes with all faults against the account" "checks detection" DETECTION_WRITES=100000 DETECTION_SEEDS=1
+claims "intervals of 100 seeds" "checks detection" DETECTION_WRITES=4000 DETECTION_SEEDS=100
+claims "100,000 checked operations of a server that keeps its word" "checks silence" SILENCE_CHECKED=100000
 claims "20 limiters of each kind, quiet and noisy" profile PROFILE_ZOO=20
 
 echo "$failures figures out of bounds"

@@ -2,14 +2,10 @@
 //!
 //! With `SILENCE_CHECKED=100000` so many operations are checked; `tests/long.sh` sets it.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking and tells its figures")]
-
-mod command;
-
 use std::collections::BTreeMap;
 use std::fs;
 
-use command::{Place, patchload, text, writing};
+use crate::command::{Place, patchload, text, writing};
 
 /// Operations per second of the 500 users.
 const RATE: u64 = 700;

@@ -4,16 +4,11 @@
 //! With `DETECTION_WRITES=100000` one run has so many writes, and with `DETECTION_SEEDS=100` the intervals are those of the
 //! seeds 1 to 100; `tests/long.sh` sets both.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking and tells its figures")]
-
-mod account;
-mod command;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use account::{Finding, Look, World, Write};
-use command::{Place, patchload, text, writing};
+use crate::account::{Finding, Look, World, Write};
+use crate::command::{Place, patchload, text, writing};
 
 /// What is not seen so long after its answer is never visible, in microseconds.
 const WITHIN: u64 = 1_000_000;
@@ -306,7 +301,8 @@ fn findings_are_confirmed_by_the_account_what_could_be_observed_is_found_and_int
     for kind in ["drop", "revert", "lost_update", "applied_500", "stale_read", "missing at the end"] {
         let (count, missed) = &observed[kind];
         println!("{kind}: {count} observable in all, {} not found", missed.len());
-        assert!(missed.len() as u64 * 100 <= *count, "{kind}: {} of {count}", missed.len());
+        // One in a hundred at most; of fewer, one.
+        assert!(missed.len() as u64 * 100 <= (*count).max(100), "{kind}: {} of {count}", missed.len());
     }
     // Of 100 intervals at 95 %, fewer than 90 cover once in 90; of 5, fewer than 3 once in 860.
     let (each, together) = if seeds >= 100 { (seeds * 9 / 10, 0) } else { (0, seeds * 5 * 6 / 10) };
