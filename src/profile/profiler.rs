@@ -1,74 +1,23 @@
 //! The sequence: what is sent next, given what has been seen.
 
+mod beside;
+mod judging;
+
 use std::time::Duration;
 
 use super::course::{Course, Leg, Step, Stop};
 use super::events::Events;
-use super::finding::{Finding, Measured, Stopped, Unrefused, Verdict};
-use super::fit::{Effort, Fit, Interval, describe, fit_events, other_limits, sharpen};
+use super::finding::{Check, Finding, Stopped, Unrefused, Verdict};
+use super::fit::{Fit, describe};
 use super::log::{Answer, Log, Observation};
+use super::plan::{Next, Plan};
 use super::queue;
 use super::rivals::{self, Quarrel};
-use super::schedules::{self, Pair, Schedule, Terms};
+use super::schedules::{self, Terms};
 use super::scope;
 use super::score::replayed;
-use super::theory::{Family, Hypothesis, seconds};
+use super::theory::Hypothesis;
 use super::verify::Verification;
-
-/// What a profile may cost.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Plan {
-    /// Requests at most.
-    pub requests: u32,
-    /// Requests of the first burst at most: without a refusal until then, no limit was found.
-    pub first_burst: u32,
-    /// Time at most.
-    pub time: Duration,
-    /// Requests in flight at most.
-    pub widest: u32,
-    /// Other keys that may be tried, to see whether they share the quota; such as another token.
-    pub others: usize,
-    /// A Retry-After longer than this ends the profile.
-    pub longest_retry_after: Duration,
-    /// How narrow the interval of the time is to be, as a share of it.
-    pub precision: f64,
-}
-
-impl Default for Plan {
-    fn default() -> Self {
-        Self {
-            requests: 20_000,
-            first_burst: 5_000,
-            time: Duration::from_hours(2),
-            widest: 256,
-            others: 0,
-            longest_retry_after: Duration::from_mins(15),
-            precision: 0.002,
-        }
-    }
-}
-
-/// What to do next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// Send so many requests at once, each on a connection of its own, at an instant that is not past. Then ask again,
-    /// without waiting for their answers.
-    Send {
-        /// When.
-        at: Duration,
-        /// How many.
-        count: u32,
-        /// Whose: 0 for the key under test, else one of the others, from 1 to [`Plan::others`].
-        key: usize,
-    },
-    /// Ask again as soon as an answer has come, at this instant at the latest.
-    Await {
-        /// When at the latest.
-        until: Duration,
-    },
-    /// Nothing any more: the [`finding`](Profiler::finding) stands.
-    Done,
-}
 
 /// Where the sequence is.
 #[derive(Debug, Clone)]
@@ -91,14 +40,8 @@ enum Stage {
     Over,
 }
 
-/// Refinements and discriminations at most.
-const ROUNDS: u32 = 24;
-
 /// Predictions put to the test at most: one that fails is evidence for the next answer.
 const TESTS: u32 = 3;
-
-/// A lead in Schwarz's criterion that is clear.
-pub(super) const CLEAR: f64 = 10.0;
 
 /// A server that fails so often in a row is left alone.
 const FAILURES: usize = 3;
@@ -314,7 +257,7 @@ impl Profiler {
             }
             Stage::Verifying(verification) => {
                 let checks = verification.checks(&self.log, &self.course);
-                let holds = checks.iter().all(super::finding::Check::holds);
+                let holds = checks.iter().all(Check::holds);
                 self.finding.checks.extend(checks);
                 self.finding.verdict = if holds { Verdict::Identified } else { Verdict::NotConfirmed };
                 if self.answer.is_some() {
@@ -330,35 +273,6 @@ impl Profiler {
             Stage::Even | Stage::Telling { then_edges: None } => self.judge(&events, now, terms),
             Stage::Scope(_) | Stage::Over => {}
         }
-    }
-
-    /// Whether the key under test happens to be refused, so that others can be tried at no cost. What is urgent goes
-    /// before, and so does a test, whose course is looked at when it is over.
-    fn is_time_for_scope(&self, stage: &Stage) -> bool {
-        let is_free = matches!(stage, Stage::Cold | Stage::Release | Stage::Even | Stage::Telling { then_edges: None });
-        self.plan.others > 0 && self.scoped < scope::ROUNDS && is_free && scope::is_exhausted(&self.log)
-    }
-
-    /// Tries all other keys, after a leg that makes sure of what the key under test has left.
-    fn try_others(&mut self, then: Stage, terms: Terms, first: Option<Leg>) {
-        let round = scope::round(self.plan.others, self.scoped);
-        self.scoped += 1;
-        self.begin(Stage::Scope(Box::new(then)), terms, first.into_iter().chain([round]));
-    }
-
-    /// What must come before a round of other keys: that the quota is used up, or at last that it is whole, to see that
-    /// who was refused is admitted then. `None` when all has been tried.
-    fn before_others(&self, best: &Fit, events: &Events) -> Option<Leg> {
-        let theory = best.hypothesis.tiers[0];
-        if self.plan.others == 0 || theory.kind.family == Family::Concurrency {
-            return None;
-        }
-        if self.scoped < scope::ROUNDS {
-            return Some(schedules::saturate(theory.capacity()));
-        }
-        let found = scope::judge(&self.log, events, &best.hypothesis);
-        let in_doubt = found.iter().any(|sharing| sharing.refused > 0 && sharing.controls == 0);
-        (in_doubt && self.scoped < scope::ROUNDS * 2).then(|| Leg::Pause(seconds(theory.recovery() * 1.2)))
     }
 
     fn begin(&mut self, stage: Stage, terms: Terms, legs: impl IntoIterator<Item = Leg>) {
@@ -379,147 +293,5 @@ impl Profiler {
         let gap = terms.round_trip.max(Duration::from_millis(10));
         let polls = Leg::Polls { gap, growth: 1.12, count: 110, stop: Stop::Admitted };
         self.begin(Stage::Recovery, terms, [polls]);
-    }
-
-    /// Fits, and begins what would tell most: between rivals, then within the best, then whether it predicts.
-    fn judge(&mut self, events: &Events, now: Duration, terms: Terms) {
-        // Every other kind is searched for again from time to time: early evidence may have misled.
-        let is_due = self.rounds == 0 || self.rounds.is_power_of_two() || self.finding.verdict == Verdict::NotConfirmed;
-        let effort = if is_due { Effort::Full } else { Effort::Again };
-        self.searched = if is_due { events.list.len() } else { self.searched };
-        self.finding.verdict = Verdict::Undecided;
-        self.fits = fit_events(events, &self.fits, effort);
-        let is_odd = |fits: &[Fit]| fits.first().is_none_or(|fit| fit.surprises > rivals::allowed(events));
-        // Before it is searched for again, there must be more to go by.
-        let is_new = events.list.len() > self.searched + self.searched / 10;
-        if effort == Effort::Again && is_new && is_odd(&self.fits) {
-            self.searched = events.list.len();
-            self.fits = fit_events(events, &self.fits, Effort::Full);
-        }
-        self.rounds += 1;
-        if is_odd(&self.fits)
-            && let Some(legs) = self.explore(terms)
-        {
-            return self.begin(Stage::Telling { then_edges: None }, terms, legs);
-        }
-        let Some(best) = self.fits.first().cloned() else {
-            self.finding.verdict = Verdict::Unknown;
-            return self.conclude();
-        };
-        self.finding.best = Some(best.clone());
-        if self.rounds <= ROUNDS
-            && let Some((quarrel, schedule)) = self.next_quarrel(events, now, terms)
-        {
-            let then_edges = schedule.then_edges.then_some(quarrel);
-            return self.begin(Stage::Telling { then_edges }, terms, schedule.legs);
-        }
-        self.measure(&best, events);
-        let mut left = rivals::of(&self.fits, CLEAR);
-        left.retain(|fit| !fit.hypothesis.tiers[0].kind.is_like(best.hypothesis.tiers[0].kind));
-        if best.surprises > rivals::allowed(events) {
-            self.finding.verdict = Verdict::Unknown;
-            return self.conclude();
-        }
-        if !left.is_empty() {
-            let kinds = left.iter().map(|fit| fit.hypothesis.tiers[0].kind).collect();
-            self.finding.verdict = Verdict::Equivalent(kinds);
-            return self.conclude();
-        }
-        if let Some(first) = self.before_others(&best, events) {
-            return self.try_others(Stage::Telling { then_edges: None }, terms, Some(first));
-        }
-        self.verify(&best, events, (now, terms));
-    }
-
-    /// What to send where nothing explains what was seen: more of what shows a limiter's ways. `None` when that was done.
-    fn explore(&mut self, terms: Terms) -> Option<Vec<Leg>> {
-        let theory = self.fits.first()?.hypothesis.tiers[0];
-        self.explored += 1;
-        schedules::exploration(&theory, self.explored, terms)
-    }
-
-    /// Two hypotheses worth telling apart, and how; `None` when there are none, or nothing tells them apart.
-    fn next_quarrel(&mut self, events: &Events, now: Duration, terms: Terms) -> Option<(Quarrel, Schedule)> {
-        let best = self.fits.first()?.clone();
-        for rival in rivals::of(&self.fits, CLEAR) {
-            let quarrel = Quarrel::between(&best, &rival);
-            if let Some(schedule) = self.settle(&quarrel, events, (now, terms)) {
-                return Some((quarrel, schedule));
-            }
-        }
-        for other in other_limits(&best, events) {
-            let quarrel = Quarrel::between(&best, &other);
-            if let Some(schedule) = self.settle(&quarrel, events, (now, terms)) {
-                return Some((quarrel, schedule));
-            }
-        }
-        best.hypothesis.tiers[0].rate()?;
-        let (sharp, sharper) = sharpen(&best, events);
-        let terms = Terms { sigma: sharper.sigma.max(events.sigma / 4.0), ..terms };
-        let [low, high] = sharp.ends(&sharper, 0);
-        let width = (high.tiers[0].time - low.tiers[0].time) / best.hypothesis.tiers[0].time;
-        if width <= self.plan.precision || best.surprises > rivals::allowed(events) {
-            return None;
-        }
-        let quarrel = Quarrel::within(low, high);
-        let schedule = self.settle(&quarrel, events, (now, terms))?;
-        Some((quarrel, schedule))
-    }
-
-    /// A course that may settle a quarrel, unless it has been tried too often.
-    fn settle(&mut self, quarrel: &Quarrel, events: &Events, (now, terms): (Duration, Terms)) -> Option<Schedule> {
-        let tries = self.settled.iter().filter(|other| other.is_like(quarrel)).count();
-        if tries >= quarrel.tries() {
-            return None;
-        }
-        let hypotheses = quarrel.hypotheses();
-        let replays = hypotheses.map(|hypothesis| replayed(events, hypothesis));
-        let schedule = Pair { hypotheses, replays, now }.choose(terms);
-        self.settled.push(quarrel.clone());
-        schedule
-    }
-
-    /// How surely the numbers of the best are known.
-    fn measure(&mut self, best: &Fit, events: &Events) {
-        let (sharp, sharper) = sharpen(best, events);
-        let [low, high] = sharp.ends(&sharper, 0).map(|end| end.tiers[0].time);
-        // An arrival that everything else is measured from is as unsure as any other, however many follow it.
-        let theory = best.hypothesis.tiers[0];
-        let span = events.instants()[2] - events.instants()[0];
-        let shared = 1.5 * sharper.sigma / (span / theory.time).max(1.0).sqrt();
-        let time = Interval { low: low - shared, high: high + shared };
-        let limit = best.hypothesis.tiers[0].limit;
-        let others = other_limits(best, events).into_iter().map(|fit| fit.hypothesis.tiers[0].limit);
-        let limits = others.fold((limit, limit), |(low, high), other| (low.min(other), high.max(other)));
-        self.finding.tiers = vec![Measured { time, limits }];
-    }
-
-    /// The test itself is evidence, too: what it tells of the numbers, and whether the answer still stands.
-    fn learn_from_test(&mut self, events: &Events) {
-        self.fits = fit_events(events, &self.fits, Effort::Again);
-        let Some(best) = self.fits.first() else {
-            return;
-        };
-        let is_same = self
-            .finding
-            .best
-            .as_ref()
-            .is_some_and(|fit| fit.hypothesis.tiers[0].kind.is_like(best.hypothesis.tiers[0].kind));
-        if !is_same || best.surprises > rivals::allowed(events) {
-            self.finding.verdict = Verdict::NotConfirmed;
-        }
-        let best = best.clone();
-        self.finding.best = Some(best.clone());
-        self.measure(&best, events);
-    }
-
-    fn verify(&mut self, best: &Fit, events: &Events, (now, terms): (Duration, Terms)) {
-        let terms = Terms { time: self.plan.time.saturating_sub(now), ..terms };
-        let Some((verification, course)) = Verification::of(best, &self.finding, events, (now, terms)) else {
-            self.finding.verdict = Verdict::NotVerified;
-            return self.conclude();
-        };
-        self.stage = Stage::Verifying(Box::new(verification));
-        self.course = course;
     }
 }

@@ -1,0 +1,163 @@
+//! What all that was seen comes to, and which question is asked next.
+
+use std::time::Duration;
+
+use super::super::course::Leg;
+use super::super::events::Events;
+use super::super::finding::{Measured, Verdict};
+use super::super::fit::{Effort, Fit, Interval, fit_events, other_limits, sharpen};
+use super::super::rivals::{self, Quarrel};
+use super::super::schedules::{self, Pair, Schedule, Terms};
+use super::super::score::replayed;
+use super::super::verify::Verification;
+use super::{Profiler, Stage};
+
+/// Refinements and discriminations at most.
+const ROUNDS: u32 = 24;
+
+/// A lead in Schwarz's criterion that is clear.
+const CLEAR: f64 = 10.0;
+
+impl Profiler {
+    /// Fits, and begins what would tell most: between rivals, then within the best, then whether it predicts.
+    pub(super) fn judge(&mut self, events: &Events, now: Duration, terms: Terms) {
+        // Every other kind is searched for again from time to time: early evidence may have misled.
+        let is_due = self.rounds == 0 || self.rounds.is_power_of_two() || self.finding.verdict == Verdict::NotConfirmed;
+        let effort = if is_due { Effort::Full } else { Effort::Again };
+        self.searched = if is_due { events.list.len() } else { self.searched };
+        self.finding.verdict = Verdict::Undecided;
+        self.fits = fit_events(events, &self.fits, effort);
+        let is_odd = |fits: &[Fit]| fits.first().is_none_or(|fit| fit.surprises > rivals::allowed(events));
+        // Before it is searched for again, there must be more to go by.
+        let is_new = events.list.len() > self.searched + self.searched / 10;
+        if effort == Effort::Again && is_new && is_odd(&self.fits) {
+            self.searched = events.list.len();
+            self.fits = fit_events(events, &self.fits, Effort::Full);
+        }
+        self.rounds += 1;
+        if is_odd(&self.fits)
+            && let Some(legs) = self.explore(terms)
+        {
+            return self.begin(Stage::Telling { then_edges: None }, terms, legs);
+        }
+        let Some(best) = self.fits.first().cloned() else {
+            self.finding.verdict = Verdict::Unknown;
+            return self.conclude();
+        };
+        self.finding.best = Some(best.clone());
+        if self.rounds <= ROUNDS
+            && let Some((quarrel, schedule)) = self.next_quarrel(events, now, terms)
+        {
+            let then_edges = schedule.then_edges.then_some(quarrel);
+            return self.begin(Stage::Telling { then_edges }, terms, schedule.legs);
+        }
+        self.measure(&best, events);
+        let mut left = rivals::of(&self.fits, CLEAR);
+        left.retain(|fit| !fit.hypothesis.tiers[0].kind.is_like(best.hypothesis.tiers[0].kind));
+        if best.surprises > rivals::allowed(events) {
+            self.finding.verdict = Verdict::Unknown;
+            return self.conclude();
+        }
+        if !left.is_empty() {
+            let kinds = left.iter().map(|fit| fit.hypothesis.tiers[0].kind).collect();
+            self.finding.verdict = Verdict::Equivalent(kinds);
+            return self.conclude();
+        }
+        if let Some(first) = self.before_others(&best, events) {
+            return self.try_others(Stage::Telling { then_edges: None }, terms, Some(first));
+        }
+        self.verify(&best, events, (now, terms));
+    }
+
+    /// What to send where nothing explains what was seen: more of what shows a limiter's ways. `None` when that was done.
+    fn explore(&mut self, terms: Terms) -> Option<Vec<Leg>> {
+        let theory = self.fits.first()?.hypothesis.tiers[0];
+        self.explored += 1;
+        schedules::exploration(&theory, self.explored, terms)
+    }
+
+    /// Two hypotheses worth telling apart, and how; `None` when there are none, or nothing tells them apart.
+    fn next_quarrel(&mut self, events: &Events, now: Duration, terms: Terms) -> Option<(Quarrel, Schedule)> {
+        let best = self.fits.first()?.clone();
+        for rival in rivals::of(&self.fits, CLEAR) {
+            let quarrel = Quarrel::between(&best, &rival);
+            if let Some(schedule) = self.settle(&quarrel, events, (now, terms)) {
+                return Some((quarrel, schedule));
+            }
+        }
+        for other in other_limits(&best, events) {
+            let quarrel = Quarrel::between(&best, &other);
+            if let Some(schedule) = self.settle(&quarrel, events, (now, terms)) {
+                return Some((quarrel, schedule));
+            }
+        }
+        best.hypothesis.tiers[0].rate()?;
+        let (sharp, sharper) = sharpen(&best, events);
+        let terms = Terms { sigma: sharper.sigma.max(events.sigma / 4.0), ..terms };
+        let [low, high] = sharp.ends(&sharper, 0);
+        let width = (high.tiers[0].time - low.tiers[0].time) / best.hypothesis.tiers[0].time;
+        if width <= self.plan.precision || best.surprises > rivals::allowed(events) {
+            return None;
+        }
+        let quarrel = Quarrel::within(low, high);
+        let schedule = self.settle(&quarrel, events, (now, terms))?;
+        Some((quarrel, schedule))
+    }
+
+    /// A course that may settle a quarrel, unless it has been tried too often.
+    fn settle(&mut self, quarrel: &Quarrel, events: &Events, (now, terms): (Duration, Terms)) -> Option<Schedule> {
+        let tries = self.settled.iter().filter(|other| other.is_like(quarrel)).count();
+        if tries >= quarrel.tries() {
+            return None;
+        }
+        let hypotheses = quarrel.hypotheses();
+        let replays = hypotheses.map(|hypothesis| replayed(events, hypothesis));
+        let schedule = Pair { hypotheses, replays, now }.choose(terms);
+        self.settled.push(quarrel.clone());
+        schedule
+    }
+
+    /// How surely the numbers of the best are known.
+    fn measure(&mut self, best: &Fit, events: &Events) {
+        let (sharp, sharper) = sharpen(best, events);
+        let [low, high] = sharp.ends(&sharper, 0).map(|end| end.tiers[0].time);
+        // An arrival that everything else is measured from is as unsure as any other, however many follow it.
+        let theory = best.hypothesis.tiers[0];
+        let span = events.instants()[2] - events.instants()[0];
+        let shared = 1.5 * sharper.sigma / (span / theory.time).max(1.0).sqrt();
+        let time = Interval { low: low - shared, high: high + shared };
+        let limit = best.hypothesis.tiers[0].limit;
+        let others = other_limits(best, events).into_iter().map(|fit| fit.hypothesis.tiers[0].limit);
+        let limits = others.fold((limit, limit), |(low, high), other| (low.min(other), high.max(other)));
+        self.finding.tiers = vec![Measured { time, limits }];
+    }
+
+    /// The test itself is evidence, too: what it tells of the numbers, and whether the answer still stands.
+    pub(super) fn learn_from_test(&mut self, events: &Events) {
+        self.fits = fit_events(events, &self.fits, Effort::Again);
+        let Some(best) = self.fits.first() else {
+            return;
+        };
+        let is_same = self
+            .finding
+            .best
+            .as_ref()
+            .is_some_and(|fit| fit.hypothesis.tiers[0].kind.is_like(best.hypothesis.tiers[0].kind));
+        if !is_same || best.surprises > rivals::allowed(events) {
+            self.finding.verdict = Verdict::NotConfirmed;
+        }
+        let best = best.clone();
+        self.finding.best = Some(best.clone());
+        self.measure(&best, events);
+    }
+
+    pub(super) fn verify(&mut self, best: &Fit, events: &Events, (now, terms): (Duration, Terms)) {
+        let terms = Terms { time: self.plan.time.saturating_sub(now), ..terms };
+        let Some((verification, course)) = Verification::of(best, &self.finding, events, (now, terms)) else {
+            self.finding.verdict = Verdict::NotVerified;
+            return self.conclude();
+        };
+        self.stage = Stage::Verifying(Box::new(verification));
+        self.course = course;
+    }
+}
