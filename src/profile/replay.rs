@@ -21,6 +21,9 @@ struct Tier {
     shift: Duration,
     /// The arrival noted last, on the limiter's clock.
     last: Duration,
+    /// From when on a request is admitted by what was noted. Most refusals leave no trace, so this is asked anew only
+    /// where something has changed.
+    opening: Opening,
 }
 
 /// A request about to be noted.
@@ -36,13 +39,17 @@ pub(super) struct Request {
 
 impl Tier {
     fn arrival(&self, at: Duration) -> Arrival {
-        Arrival { at: (at + self.shift).max(self.last), cost: 1 }
+        Arrival { at: at.saturating_add(self.shift).max(self.last), cost: 1 }
+    }
+
+    fn margin(&self, at: Duration) -> f64 {
+        self.opening.margin(at.saturating_add(self.shift))
     }
 
     /// Notes an admission. Whoever was admitted did not come too early: if it seems so by little, its arrival is wrong.
     fn admit(&mut self, request: Request) {
         let mut arrival = self.arrival(request.at);
-        if let Opening::At(opens) = self.limiter.opening(&self.state, 1)
+        if let Opening::At(opens) = self.opening
             && opens > arrival.at
             && opens.saturating_sub(arrival.at).as_secs_f64() <= request.slack
         {
@@ -50,6 +57,28 @@ impl Tier {
         }
         self.last = arrival.at;
         self.limiter.note_admitted(&mut self.state, arrival);
+        self.opening = self.limiter.opening(&self.state, 1);
+    }
+
+    /// Notes a refusal, which is this tier's `own` where it alone, or as late as any other, would admit the request.
+    fn refuse(&mut self, request: Request, own: bool) {
+        let counts = self.limiter.counts_refused;
+        if !counts && self.limiter.penalty.is_zero() {
+            return;
+        }
+        let arrival = self.arrival(request.at);
+        self.limiter.note_refused(&mut self.state, arrival, own);
+        if counts {
+            self.last = arrival.at;
+        }
+        self.opening = self.limiter.opening(&self.state, 1);
+    }
+
+    fn finish_one(&mut self) {
+        if self.limiter.model.awaits_the_end() {
+            self.limiter.note_done(&mut self.state, 1);
+            self.opening = self.limiter.opening(&self.state, 1);
+        }
     }
 }
 
@@ -62,7 +91,9 @@ impl Replay {
             .map(|theory| {
                 let limiter = theory.limiter();
                 let shift = theory.cycle().map_or(0.0, |cycle| cycle - theory.phase.rem_euclid(cycle));
-                Tier { limiter, state: limiter.fresh(), shift: seconds(shift), last: Duration::ZERO }
+                let state = limiter.fresh();
+                let opening = limiter.opening(&state, 1);
+                Tier { limiter, state, shift: seconds(shift), last: Duration::ZERO, opening }
             })
             .collect();
         let awaits = tiers.iter().any(|tier| tier.limiter.model.awaits_the_end());
@@ -84,7 +115,7 @@ impl Replay {
 
     /// The first instant at which a request is admitted if nothing else comes; `None` where time does not tell.
     pub(super) fn opens(&self) -> Option<Duration> {
-        let opening = |tier: &Tier| match tier.limiter.opening(&tier.state, 1) {
+        let opening = |tier: &Tier| match tier.opening {
             Opening::At(at) => Some(at.saturating_sub(tier.shift)),
             Opening::Always => Some(Duration::ZERO),
             Opening::Never => None,
@@ -114,11 +145,7 @@ impl Replay {
         let least = self.margin(request.at);
         for tier in &mut self.tiers {
             let own = tier.margin(request.at) <= least;
-            let arrival = tier.arrival(request.at);
-            tier.limiter.note_refused(&mut tier.state, arrival, own);
-            if tier.limiter.counts_refused {
-                tier.last = arrival.at;
-            }
+            tier.refuse(request, own);
         }
     }
 
@@ -127,17 +154,7 @@ impl Replay {
             return;
         };
         while in_flight.pop_if(|done| *done <= now).is_some() {
-            for tier in &mut self.tiers {
-                if tier.limiter.model.awaits_the_end() {
-                    tier.limiter.note_done(&mut tier.state, 1);
-                }
-            }
+            self.tiers.iter_mut().for_each(Tier::finish_one);
         }
-    }
-}
-
-impl Tier {
-    fn margin(&self, at: Duration) -> f64 {
-        self.limiter.opening(&self.state, 1).margin(at + self.shift)
     }
 }
