@@ -5,12 +5,14 @@
 //! next what would tell the best of them apart, and proves its answer by predicting what will be admitted. The same
 //! machine runs in virtual time in tests and over sockets in earnest.
 
+mod clues;
 mod course;
 mod events;
 mod finding;
 mod fit;
 mod guess;
 mod imagine;
+mod interval;
 mod log;
 mod plan;
 mod profiler;
@@ -20,11 +22,13 @@ mod rivals;
 mod schedules;
 mod scope;
 mod score;
+mod search;
 mod theory;
 mod verify;
 
 pub use finding::{Check, Finding, Measured, Stopped, Unrefused, Verdict};
-pub use fit::{Fit, Interval, fit};
+pub use fit::{Fit, fit};
+pub use interval::Interval;
 pub use log::{Answer, Log, Observation};
 pub use plan::{Next, Plan};
 pub use profiler::Profiler;

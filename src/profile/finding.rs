@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::fit::{Fit, Interval};
+use super::fit::Fit;
+use super::interval::Interval;
 use super::scope::Sharing;
 use super::theory::Kind;
 

@@ -1,54 +1,19 @@
 //! Where a search for parameters begins: what the events themselves suggest.
 
-use super::events::{Event, Events};
+use super::clues::{Clues, EDGES, distinct, distinct_counts};
 use super::theory::{Family, Kind, Penalty, Theory};
-
-/// At most so many edges are looked at; the best seen ones.
-const EDGES: usize = 10;
 
 /// At most so many limits are tried.
 const LIMITS: usize = 4;
 
-/// At most so many turns are looked at.
-const TURNS: usize = 40;
+/// Clocks that a search begins with.
+const CLOCKS: usize = 12;
 
-/// What stands out in a series of events; instants and times in seconds.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Clues {
-    /// Where refusals turn into admissions.
-    edges: Vec<f64>,
-    /// The last refusal and the first admission where one turns into the other, of the first so many.
-    turns: Vec<(f64, f64)>,
-    /// Where something may have begun: the first request, the first after an edge or after a pause.
-    starts: Vec<f64>,
-    /// For each refusal that follows an admission: how long everything was refused from then on.
-    blocks: Vec<f64>,
-    /// For each edge: how long nothing was sent before it.
-    silences: Vec<f64>,
-    /// The longest time between two refusals with nothing admitted in between.
-    longest_gap: f64,
-    /// Admissions from an edge, or the beginning, until the next refusal.
-    counts: Vec<u32>,
-    /// Requests in flight when one more was refused.
-    in_flight: Vec<u32>,
-    /// Admissions until the first refusal, and how long that took.
-    cold: (u32, f64),
-    /// Times in which one request was regained while there was nothing left.
-    periods: Vec<f64>,
-    /// How old a full burst was when one more request came: the length of a window lies between two of these.
-    ages: Vec<f64>,
-    /// From the first event to the last.
-    span: f64,
-}
+/// The longest time between two turns has at most so many cycles.
+const PARTS: u32 = 24;
 
-/// A whole number as a real one.
-pub(super) fn real(count: usize) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
-}
-
-fn instant(event: &Event) -> f64 {
-    event.at.as_secs_f64()
-}
+/// What it costs a clock, as the logarithm of a chance, that a turn is nowhere near one of its beginnings.
+const MISFIT: f64 = -6.0;
 
 /// So many values from one to another, in equal proportions.
 fn spaced(from: f64, to: f64, count: u32) -> impl Iterator<Item = f64> {
@@ -60,128 +25,7 @@ fn spaced(from: f64, to: f64, count: u32) -> impl Iterator<Item = f64> {
     })
 }
 
-/// Values that differ by more than a fraction of theirs, in order.
-fn distinct(mut values: Vec<f64>, fraction: f64) -> Vec<f64> {
-    values.retain(|value| value.is_finite() && *value > 0.0);
-    values.sort_unstable_by(f64::total_cmp);
-    values.dedup_by(|next, kept| *next < *kept * (1.0 + fraction));
-    values
-}
-
-fn distinct_counts(mut counts: Vec<u32>) -> Vec<u32> {
-    counts.retain(|count| *count > 0);
-    counts.sort_unstable();
-    counts.dedup();
-    counts
-}
-
 impl Clues {
-    /// Goes once through the events.
-    pub(super) fn of(events: &Events) -> Self {
-        let decided: Vec<_> = events.list.iter().filter(|event| event.admitted.is_some() && !event.is_spike).collect();
-        let (Some(first), Some(latest)) = (decided.first(), decided.last()) else {
-            return Self::default();
-        };
-        let mut clues =
-            Self { span: instant(latest) - instant(first), starts: vec![instant(first)], ..Self::default() };
-        clues.read_edges(&decided);
-        clues.read_pauses(&decided);
-        clues.read_in_flight(&decided);
-        clues.read_ages(&decided);
-        clues
-    }
-
-    /// Requests until the first refusal.
-    pub(super) fn cold_requests(&self) -> usize {
-        usize::try_from(self.cold.0).unwrap_or(usize::MAX / 2)
-    }
-
-    fn read_edges(&mut self, list: &[&Event]) {
-        let mut edges: Vec<(f64, f64, f64)> = Vec::new();
-        let (mut count, mut blocked_from, mut since_edge) = (0_u32, None, 0_u32);
-        for pair in list.windows(2) {
-            let (now, next) = (instant(pair[0]), instant(pair[1]));
-            count += u32::from(pair[0].admitted == Some(true));
-            match (pair[0].admitted, pair[1].admitted) {
-                (Some(true), Some(false)) => {
-                    if self.counts.is_empty() {
-                        self.cold = (count, next - instant(list[0]));
-                    }
-                    self.counts.push(count - since_edge);
-                    blocked_from = Some(next);
-                }
-                (Some(false), Some(true)) => {
-                    let width = next - now;
-                    self.silences.push(width);
-                    if self.turns.len() < TURNS {
-                        self.turns.push((now, next));
-                    }
-                    self.blocks.extend(blocked_from.map(|from| f64::midpoint(now, next) - from));
-                    if let Some((_, edge, _)) = edges.last() {
-                        let passed = f64::midpoint(now, next) - edge;
-                        self.periods.push(passed / f64::from((count - since_edge).max(1)));
-                    }
-                    edges.push((width, f64::midpoint(now, next), next));
-                    since_edge = count;
-                }
-                (Some(false), Some(false)) => self.longest_gap = self.longest_gap.max(next - now),
-                _ => {}
-            }
-        }
-        if let (Some(first), Some(last)) = (edges.first(), edges.last()) {
-            let between = list.iter().filter(|e| e.admitted == Some(true) && (first.2..last.2).contains(&instant(e)));
-            self.periods.push((last.1 - first.1) / real(between.count()).max(1.0));
-        }
-        // The first ones follow a full burst; of the others the best seen ones.
-        let first = edges.len().min(3);
-        edges[first..].sort_by(|a, b| a.0.total_cmp(&b.0));
-        edges.truncate(EDGES);
-        self.edges = edges.iter().map(|edge| edge.1).collect();
-        self.edges.sort_unstable_by(f64::total_cmp);
-        self.starts.extend(edges.iter().map(|edge| edge.2));
-    }
-
-    /// After a refusal a window is taken to begin anew, as it does where refusals block.
-    fn read_ages(&mut self, list: &[&Event]) {
-        let (mut began, mut count) = (0.0, 0);
-        for event in list {
-            let at = instant(event);
-            if count >= self.cold.0 {
-                self.ages.push(at - began);
-                count = 0;
-            }
-            if event.admitted == Some(true) {
-                began = if count == 0 { at } else { began };
-                count += 1;
-            } else {
-                count = 0;
-            }
-        }
-        self.ages = distinct(std::mem::take(&mut self.ages), 0.002);
-        self.ages.truncate(TURNS);
-    }
-
-    fn read_pauses(&mut self, list: &[&Event]) {
-        let mut gaps: Vec<_> = list.windows(2).map(|pair| (instant(pair[1]) - instant(pair[0]), pair[1])).collect();
-        gaps.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let after = gaps.iter().take(EDGES).filter(|gap| gap.1.admitted == Some(true));
-        self.starts.extend(after.map(|gap| instant(gap.1)));
-        self.starts.sort_unstable_by(f64::total_cmp);
-        self.starts.dedup();
-    }
-
-    fn read_in_flight(&mut self, list: &[&Event]) {
-        let mut open: Vec<_> = Vec::new();
-        for event in list {
-            open.retain(|done| *done > event.at);
-            match event.admitted {
-                Some(true) => open.push(event.done),
-                _ => self.in_flight.push(u32::try_from(open.len()).unwrap_or(u32::MAX)),
-            }
-        }
-        self.in_flight = distinct_counts(std::mem::take(&mut self.in_flight));
-    }
-
     /// Lengths that a window may have.
     fn windows(&self) -> Vec<f64> {
         let mut found: Vec<_> = spaced((self.span / 300.0).max(0.02), self.span.max(0.1), 40).collect();
@@ -216,7 +60,8 @@ impl Clues {
         counts.sort_unstable();
         let mut often: Vec<_> = counts.chunk_by(|a, b| a == b).map(|same| (same.len(), same[0])).collect();
         often.sort_unstable_by(|a, b| b.cmp(a));
-        distinct_counts(often.iter().take(LIMITS).map(|(_, count)| *count).chain([self.cold.0]).collect())
+        let cold = [self.cold.0, self.cold_round];
+        distinct_counts(often.iter().take(LIMITS).map(|(_, count)| *count).chain(cold).collect())
     }
 
     /// How long a penalty of a kind may last.
@@ -308,8 +153,7 @@ impl Clues {
         let mut found = Vec::new();
         for penalty in penalties.iter().take(EDGES) {
             for time in &times {
-                let regained = self.cold.1 / time;
-                let burst = f64::from(self.cold.0) - regained.floor();
+                let burst = self.missing(*time);
                 let at_once = if theory.kind.family == Family::TickingBucket { f64::from(self.cold.0) } else { burst };
                 // One more than may wait in a queue is admitted at once.
                 let beside = f64::from(u32::from(theory.kind.family == Family::LeakyQueue));
@@ -319,6 +163,17 @@ impl Clues {
             }
         }
         found
+    }
+
+    /// What a bucket that regains a request in such a time lacks when it first refuses: as much as it holds.
+    fn missing(&self, time: f64) -> f64 {
+        let mut missing = 0.0_f64;
+        let mut last = f64::NEG_INFINITY;
+        for instant in &self.cold_instants {
+            missing = (missing - (instant - last) / time).max(0.0) + 1.0;
+            last = *instant;
+        }
+        missing.floor()
     }
 
     fn ticking(&self, theory: Theory) -> Vec<Theory> {
@@ -340,27 +195,51 @@ impl Clues {
     /// Cycles, and an instant at which one begins, that have a beginning wherever refusals turn into admissions. The
     /// longer a cycle is against the time within which it turns, the less is that chance.
     fn clocks(&self) -> Vec<(f64, f64)> {
-        let Some(narrowest) = self.turns.iter().copied().min_by(|a, b| (a.1 - a.0).total_cmp(&(b.1 - b.0))) else {
+        let Some((narrowest, others)) = self.turns.split_first() else {
             return Vec::new();
         };
         let phase = f64::midpoint(narrowest.0, narrowest.1);
-        let mut cycles = vec![0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0];
-        for turn in &self.turns {
-            let apart = (f64::midpoint(turn.0, turn.1) - phase).abs();
-            cycles.extend((1..=24).map(|parts| apart / f64::from(parts)));
-        }
-        let evidence = |cycle: f64| -> f64 {
-            let of_turn = |turn: &(f64, f64)| {
-                let width = (turn.1 - turn.0).max(0.001);
-                let last = phase + ((turn.1 + 0.001 - phase) / cycle).floor() * cycle;
-                if last >= turn.0 - 0.001 { (cycle / width).ln().max(0.0) } else { -6.0 }
-            };
-            self.turns.iter().map(of_turn).sum()
-        };
-        let mut found: Vec<_> = distinct(cycles, 0.001).into_iter().map(|cycle| (evidence(cycle), cycle)).collect();
+        let half = (narrowest.1 - narrowest.0) / 2.0 + self.slack;
+        // How far each turn is from the narrowest one, at least and at most.
+        let mut apart: Vec<_> = others
+            .iter()
+            .map(|turn| if turn.0 > phase { (turn.0 - phase, turn.1 - phase) } else { (phase - turn.1, phase - turn.0) })
+            .map(|(low, high)| ((low - half).max(0.0), high + half))
+            .collect();
+        apart.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let whole = [0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0].map(|cycle| (cycle, cycle));
+        let parts = apart.iter().flat_map(|(low, high)| (1..=PARTS).map(move |n| (low / f64::from(n), high / f64::from(n))));
+        let mut found: Vec<_> = whole.into_iter().chain(parts).map(|range| narrowed(range, &apart)).collect();
+        found.retain(|(_, cycle)| *cycle > self.slack);
         found.sort_by(|a, b| b.0.total_cmp(&a.0));
-        found.into_iter().take(12).map(|(_, cycle)| (cycle, phase)).collect()
+        let mut kept: Vec<f64> = Vec::new();
+        for (_, cycle) in found {
+            if kept.len() < CLOCKS && !kept.iter().any(|other| (other - cycle).abs() < 0.0003 * cycle) {
+                kept.push(cycle);
+            }
+        }
+        kept.into_iter().map(|cycle| (cycle, phase)).collect()
     }
+}
+
+/// A cycle of a length between two, made ever surer by times that are whole numbers of it, the shortest first; and how
+/// much speaks for it.
+fn narrowed((mut shortest, mut longest): (f64, f64), apart: &[(f64, f64)]) -> (f64, f64) {
+    let mut evidence = 0.0;
+    for (low, high) in apart {
+        let (fewest, most) = ((low / longest).ceil(), (high / shortest).floor());
+        if fewest > most {
+            evidence += MISFIT;
+            continue;
+        }
+        let chance = (high - low) / shortest + high * (1.0 / shortest - 1.0 / longest);
+        evidence -= chance.min(1.0).ln();
+        if fewest >= most && most >= 1.0 {
+            shortest = shortest.max(low / most);
+            longest = longest.min(high / most);
+        }
+    }
+    (evidence, f64::midpoint(shortest, longest))
 }
 
 /// The nearest count, from zero on.

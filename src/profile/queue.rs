@@ -1,11 +1,9 @@
 //! Whether requests that are admitted wait for those before them: what tells a leaky queue from a bucket is its latency.
 
 use super::events::Events;
-use super::fit::{Fit, Search};
-use super::guess::Clues;
+use super::fit::{Effort, Fit, fit_events};
 use super::log::Log;
 use super::replay::{Replay, Request};
-use super::theory::{Family, Kind};
 
 /// A queue explains the latencies but for so much of their variance; what is no queue adds to it.
 const UNEXPLAINED: f64 = 0.5;
@@ -23,10 +21,8 @@ pub(super) fn events_of(log: &Log) -> Events {
     if longest.as_secs_f64() < VISIBLE * queued.sigma {
         return Events::of(log);
     }
-    let starts = Clues::of(&queued).starts_of(Kind::plain(Family::LeakyQueue));
-    let search = Search { events: &queued, floor: f64::NEG_INFINITY };
-    match search.best(&queued, starts) {
-        Some(fit) if explains(&fit, &queued) => queued,
+    match fit_events(&queued, &[], Effort::Full).first() {
+        Some(fit) if explains(fit, &queued) => queued,
         _ => Events::of(log),
     }
 }

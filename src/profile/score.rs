@@ -151,7 +151,7 @@ impl Judge {
         }
         let best = scores.iter().map(|score| score.log_likelihood).fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = scores.iter().map(|score| (score.log_likelihood - best).exp()).sum();
-        let log_likelihood = best + (sum / super::guess::real(scores.len())).ln();
+        let log_likelihood = best + (sum / super::clues::real(scores.len())).ln();
         Score { log_likelihood, surprises: scores.iter().map(|score| score.surprises).min().unwrap_or(0) }
     }
 }

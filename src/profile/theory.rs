@@ -177,6 +177,23 @@ impl Theory {
         }
     }
 
+    /// Whether it is no other kind in disguise: one request per time is a token bucket of one, and a bucket that a single
+    /// tick fills is a window on the clock.
+    pub(super) fn is_own(&self) -> bool {
+        match self.kind.family {
+            Family::FirstRequestWindow | Family::SlidingLog => {
+                self.limit > 1 || self.kind.refusals == Refusals::Counted
+            }
+            Family::TickingBucket => self.time * f64::from(self.limit) > self.tick,
+            _ => true,
+        }
+    }
+
+    /// Whether its penalty, if there is one, takes at least so many seconds.
+    pub(super) fn lasts(&self, shortest: f64) -> bool {
+        self.kind.penalty == Penalty::None || self.penalty >= shortest
+    }
+
     /// The time from one beginning on the clock to the next; `None` for those that have no clock.
     #[must_use]
     pub fn cycle(&self) -> Option<f64> {

@@ -1,0 +1,185 @@
+//! The search for the parameters of one kind, from many starts to the best.
+
+use super::events::Events;
+use super::fit::{Fit, scored};
+use super::score::{Score, Terms, score};
+use super::theory::{Family, Hypothesis, Penalty, Theory};
+
+/// A kind that is farther behind the best than this is not searched on.
+const HOPELESS: f64 = 60.0;
+
+/// Refinements, each half as wide as the one before: of a coarse start, and of what was the best before.
+pub(super) const FAR: u32 = 12;
+pub(super) const NEAR: u32 = 8;
+
+/// Starts that are kept until it is known which differ.
+const RANKED: usize = 60;
+
+/// What a start must explain early events with, at first, and where too few do.
+const FLOORS: [f64; 3] = [-100.0, -1000.0, f64::NEG_INFINITY];
+
+/// A penalty shorter than so many standard deviations of an arrival would explain nothing but chance.
+const SHORTEST_PENALTY: f64 = 40.0;
+
+/// Which parameters a search may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Free {
+    /// All of them.
+    All,
+    /// All but the limit.
+    ButLimit,
+}
+
+/// A search for the parameters of one kind.
+pub(super) struct Search<'a> {
+    pub(super) events: &'a Events,
+    /// What is below is not searched on.
+    pub(super) floor: f64,
+}
+
+impl Search<'_> {
+    fn score(&self, theory: Theory, terms: Terms) -> Option<Score> {
+        score(self.events, &Hypothesis::single(theory), terms)
+    }
+
+    /// How unsure arrivals are taken to be while parameters are as far off as a coarse search leaves them.
+    pub(super) fn blur(theory: &Theory) -> f64 {
+        let of_limit = if theory.kind.is_bucket() { 0.2 + 0.02 * f64::from(theory.limit) } else { 0.03 };
+        theory.time * of_limit
+    }
+
+    /// The best so many starts that differ from each other, and what they are worth, on arrivals as unsure as parameters
+    /// are.
+    pub(super) fn promising(&self, starts: Vec<Theory>, count: usize) -> Vec<(f64, Theory)> {
+        let shortest = self.events.sigma * SHORTEST_PENALTY;
+        let is_own = |theory: &Theory| theory.is_own() && theory.lasts(shortest);
+        let starts: Vec<_> = starts.into_iter().filter(is_own).collect();
+        // Most starts are bad, and the sooner they are given up the better.
+        for floor in FLOORS {
+            let ranked = self.ranked(&starts, floor.max(self.floor));
+            let found = apart_by(ranked.into_iter(), |(_, theory)| *theory, count);
+            if found.len() == count || floor <= self.floor {
+                return found;
+            }
+        }
+        Vec::new()
+    }
+
+    /// The best starts above a floor.
+    fn ranked(&self, starts: &[Theory], mut floor: f64) -> Vec<(f64, Theory)> {
+        let mut ranked: Vec<(f64, Theory)> = Vec::new();
+        for theory in starts {
+            let terms = Terms { blur: Self::blur(theory), floor };
+            if let Some(found) = self.score(*theory, terms) {
+                let at = ranked.partition_point(|(other, _)| *other >= found.log_likelihood);
+                ranked.insert(at, (found.log_likelihood, *theory));
+                ranked.truncate(RANKED);
+                floor = ranked.get(RANKED - 1).map_or(floor, |(worst, _)| *worst);
+            }
+        }
+        ranked
+    }
+
+    /// Improves parameters one by one, in ever smaller steps and on ever surer arrivals.
+    pub(super) fn refine(&self, start: Theory, levels: u32, free: Free) -> Option<Fit> {
+        let mut theory = start;
+        let pivots = self.events.instants();
+        let scale = 0.5_f64.powi(i32::try_from(FAR - levels).unwrap_or(0));
+        let mut blur = Self::blur(&start) * scale;
+        let mut step = 0.03 * scale;
+        for level in 0..levels {
+            blur *= if level + 2 >= levels { 0.0 } else { 0.5 };
+            let mut best = self.score(theory, Terms { blur, floor: self.floor - HOPELESS * 8.0 })?.log_likelihood;
+            for _ in 0..2 {
+                let before = best;
+                for next in neighbours(&theory, step, (&pivots, free)) {
+                    if !next.is_own() || !next.lasts(self.events.sigma * SHORTEST_PENALTY) {
+                        continue;
+                    }
+                    if let Some(found) = self.score(next, Terms { blur, floor: best })
+                        && found.log_likelihood > best + 1e-9
+                    {
+                        best = found.log_likelihood;
+                        theory = next;
+                    }
+                }
+                if best <= before {
+                    break;
+                }
+            }
+            step *= 0.5;
+        }
+        let found = self.score(theory, Terms { blur: 0.0, floor: self.floor })?;
+        Some(self.finish(Hypothesis::single(theory), found))
+    }
+
+    /// The fit, with requests that were not answered taken to have arrived where that explains more.
+    fn finish(&self, hypothesis: Hypothesis, found: Score) -> Fit {
+        if self.events.has_unknown {
+            let arrived = Hypothesis { lost_arrive: true, ..hypothesis.clone() };
+            if let Some(other) = score(self.events, &arrived, Terms { blur: 0.0, floor: found.log_likelihood }) {
+                return scored(arrived, other, self.events);
+            }
+        }
+        scored(hypothesis, found, self.events)
+    }
+}
+
+/// The first so many theories that differ by more than a hundredth in a parameter.
+pub(super) fn apart(theories: impl Iterator<Item = Theory>, count: usize) -> Vec<Theory> {
+    apart_by(theories, |theory| *theory, count)
+}
+
+fn apart_by<T>(all: impl Iterator<Item = T>, theory_of: impl Fn(&T) -> Theory, count: usize) -> Vec<T> {
+    let close = |a: f64, b: f64| (a - b).abs() <= 0.01 * a.abs().max(b.abs());
+    let mut kept: Vec<T> = Vec::new();
+    for one in all {
+        let theory = theory_of(&one);
+        let is_near = |other: &T| {
+            let other = theory_of(other);
+            theory.limit == other.limit
+                && close(theory.time, other.time)
+                && close(theory.tick, other.tick)
+                && close(theory.penalty, other.penalty)
+                && close(theory.phase, other.phase)
+        };
+        if kept.len() < count && !kept.iter().any(is_near) {
+            kept.push(one);
+        }
+    }
+    kept
+}
+
+/// Theories with one parameter a step off. A cycle may become longer while its beginning next to any of the pivots stays
+/// where it is.
+fn neighbours(theory: &Theory, step: f64, (pivots, free): (&[f64], Free)) -> Vec<Theory> {
+    let kind = theory.kind;
+    let mut found = Vec::with_capacity(12);
+    for sign in [1.0, -1.0] {
+        let factor = 1.0 + sign * step;
+        if kind.family != Family::Concurrency && (theory.cycle().is_none() || kind.is_bucket()) {
+            found.push(Theory { time: theory.time * factor, ..*theory });
+        }
+        if let Some(cycle) = theory.cycle() {
+            found.push(Theory { phase: theory.phase + sign * step * cycle, ..*theory });
+            for pivot in pivots {
+                let phase = theory.phase + ((pivot - theory.phase) / cycle).round() * cycle;
+                found.push(match kind.family {
+                    Family::TickingBucket => Theory { tick: theory.tick * factor, phase, ..*theory },
+                    _ => Theory { time: theory.time * factor, phase, ..*theory },
+                });
+            }
+        }
+        if kind.penalty != Penalty::None {
+            found.push(Theory { penalty: theory.penalty * factor, ..*theory });
+        }
+    }
+    if free == Free::All {
+        found.push(Theory { limit: theory.limit + 1, ..*theory });
+    }
+    if free == Free::All && theory.limit > 1 {
+        found.push(Theory { limit: theory.limit - 1, ..*theory });
+    }
+    found
+}
+
