@@ -5,9 +5,14 @@
 //! next what would tell the best of them apart, and proves its answer by predicting what will be admitted. The same
 //! machine runs in virtual time in tests and over sockets in earnest.
 
+mod account;
+mod answer;
+mod claims;
 mod clues;
 mod course;
 mod events;
+mod figures;
+mod files;
 mod finding;
 mod fit;
 mod guess;
@@ -26,6 +31,10 @@ mod search;
 mod theory;
 mod verify;
 
+pub use answer::{End, Key, Profile};
+pub use claims::{Claim, Claims, Says, Standing, Unit, claimed_limits, held_against};
+pub use figures::{Estimate, Figures};
+pub use files::{CSV, JSON, SCHEMA, csv, json};
 pub use finding::{Check, Finding, Measured, Stopped, Unrefused, Verdict};
 pub use fit::{Fit, fit};
 pub use interval::Interval;

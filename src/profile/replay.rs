@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::theory::{Hypothesis, seconds};
-use crate::quota::{Admission, Arrival, Limiter, Opening, State};
+use crate::quota::{Admission, Arrival, Limiter, Opening, State, Usage};
 
 /// A hypothesis with what has been noted so far.
 #[derive(Debug, Clone)]
@@ -121,6 +121,11 @@ impl Replay {
             Opening::Never => None,
         };
         self.tiers.iter().map(opening).try_fold(Duration::ZERO, |latest, opens| Some(latest.max(opens?)))
+    }
+
+    /// What is in use of each tier.
+    pub(super) fn usages(&self, at: Duration) -> Vec<Usage> {
+        self.tiers.iter().map(|tier| tier.limiter.usage(&tier.state, tier.arrival(at).at)).collect()
     }
 
     /// How long a request that arrives now waits for those before it, if it is admitted.

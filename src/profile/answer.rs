@@ -1,0 +1,93 @@
+//! A finished profile as a plain value: what texts and files are made from.
+
+use std::time::Duration;
+
+use super::Plan;
+use super::claims::Claim;
+use super::finding::{Finding, Unrefused};
+use super::fit::Fit;
+use super::log::{Answer, Log, Observation};
+use super::scope::{Dimension, Sharing};
+
+/// All that a profile came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profile {
+    /// The scenario's name.
+    pub name: String,
+    /// The target's name.
+    pub target: String,
+    /// The zero of all instants of the log, in seconds since 1970-01-01T00:00:00Z by this machine's clock.
+    pub started_unix_s: f64,
+    /// Whose requests there are: the key under test first, then the others in the order of their numbers.
+    pub keys: Vec<Key>,
+    /// What it might have cost.
+    pub plan: Plan,
+    /// What is known of the limiter.
+    pub finding: Finding,
+    /// The explanations that were left at the end, the best first.
+    pub fits: Vec<Fit>,
+    /// Every request that has been answered or given up.
+    pub log: Log,
+    /// What the server says of its limits, held against what was measured.
+    pub claims: Vec<Claim>,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Requests that were sent, also those that nobody waited for any more.
+    pub requests: u32,
+    /// Whether it came to its own end.
+    pub end: End,
+}
+
+/// A key: requests that are alike in everything a quota may be counted by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// What it is called, such as `token 2`; never a secret.
+    pub label: String,
+    /// In what it differs from the key under test: nothing for that one itself.
+    pub differs: Vec<Dimension>,
+}
+
+/// How a profile ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// By itself; why, is in [`Finding::stopped`].
+    Finished,
+    /// Somebody stopped it: what is known until then stands.
+    Interrupted,
+}
+
+impl Profile {
+    /// What is known of who shares the quota of one of the limiters, with the key that was tried.
+    pub fn sharing(&self, tier: usize) -> impl Iterator<Item = (&Key, &Sharing)> {
+        let of_tier = self.finding.scope.iter().filter(move |sharing| sharing.tier == tier);
+        of_tier.filter_map(|sharing| Some((self.keys.get(sharing.key)?, sharing)))
+    }
+}
+
+impl Log {
+    /// How many requests of the key under test were admitted or refused.
+    #[must_use]
+    pub fn decided(&self) -> u32 {
+        self.count(Observation::is_decided)
+    }
+
+    /// How many requests of the key under test were refused.
+    #[must_use]
+    pub fn refused(&self) -> u32 {
+        self.count(|observation| matches!(observation.answer, Answer::Refused { .. }))
+    }
+
+    fn count(&self, is_wanted: fn(&Observation) -> bool) -> u32 {
+        let count = self.observations().iter().filter(|observation| is_wanted(observation)).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+}
+
+impl Unrefused {
+    /// The share of requests below which refusals are at 95 %, none of these requests having been one: 1 - 0.05^(1/n),
+    /// the one-sided interval of Clopper and Pearson. 1 where there was none.
+    #[must_use]
+    pub fn refused_share_below(&self) -> f64 {
+        if self.requests == 0 { 1.0 } else { 1.0 - 0.05_f64.powf(1.0 / f64::from(self.requests)) }
+    }
+}

@@ -1,0 +1,124 @@
+//! What a profile came to, as a document: stable words for programs, and words for people beside them.
+
+use serde::{Deserialize, Serialize};
+
+use super::SCHEMA;
+use super::parts::{Bounds, Candidate, Scope, Span, Stop, Stretch, Test, Tier};
+use crate::profile::answer::{End, Profile};
+use crate::profile::claims::Claim;
+use crate::profile::finding::Verdict;
+use crate::profile::theory::Kind;
+
+/// `profile.json`; its fields are the keys.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Document {
+    schema: u32,
+    version: String,
+    name: String,
+    target: String,
+    started_unix_s: f64,
+    state: State,
+    verdict: Proof,
+    /// The kinds that explain as much as the best one, in words.
+    equivalent: Vec<String>,
+    tiers: Vec<Tier>,
+    sustainable_per_s: Option<Span>,
+    safe_burst: Option<u32>,
+    /// Outcomes that the best explanation makes all but impossible.
+    surprises: Option<u32>,
+    fits: Vec<Candidate>,
+    scope: Vec<Scope>,
+    checks: Vec<Test>,
+    claims: Vec<Claim>,
+    unrefused: Stretch,
+    requests: u32,
+    seconds: f64,
+    stopped: Stop,
+    plan: Bounds,
+}
+
+/// How far it got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Finished,
+    Interrupted,
+}
+
+/// How much of it is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Proof {
+    Identified,
+    Equivalent,
+    NotVerified,
+    NotConfirmed,
+    Unknown,
+    NoLimit,
+    Undecided,
+}
+
+impl Proof {
+    /// The word for a verdict, and the kinds that it names.
+    fn of(verdict: &Verdict) -> (Self, &[Kind]) {
+        let word = match verdict {
+            Verdict::Equivalent(kinds) => return (Self::Equivalent, kinds),
+            Verdict::Identified => Self::Identified,
+            Verdict::NotVerified => Self::NotVerified,
+            Verdict::NotConfirmed => Self::NotConfirmed,
+            Verdict::Unknown => Self::Unknown,
+            Verdict::NoLimit => Self::NoLimit,
+            Verdict::Undecided => Self::Undecided,
+        };
+        (word, &[])
+    }
+}
+
+impl Document {
+    pub(super) fn of(profile: &Profile) -> Self {
+        let finding = &profile.finding;
+        let (verdict, equivalent) = Proof::of(&finding.verdict);
+        let label = |key: usize| profile.keys.get(key);
+        Self {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            name: profile.name.clone(),
+            target: profile.target.clone(),
+            started_unix_s: profile.started_unix_s,
+            state: match profile.end {
+                End::Finished => State::Finished,
+                End::Interrupted => State::Interrupted,
+            },
+            verdict,
+            equivalent: equivalent.iter().map(ToString::to_string).collect(),
+            tiers: finding.figures().iter().map(Tier::of).collect(),
+            sustainable_per_s: finding.sustainable().map(Span::of),
+            safe_burst: finding.safe_burst(),
+            surprises: finding.best.as_ref().map(|fit| fit.surprises),
+            fits: profile.fits.iter().map(Candidate::of).collect(),
+            scope: finding.scope.iter().map(|sharing| Scope::of(sharing, label(sharing.key))).collect(),
+            checks: finding.checks.iter().map(Test::of).collect(),
+            claims: profile.claims.clone(),
+            unrefused: Stretch { per_s: finding.unrefused.rate, requests: finding.unrefused.requests },
+            requests: profile.requests,
+            seconds: profile.elapsed.as_secs_f64(),
+            stopped: Stop::of(finding.stopped),
+            plan: Bounds::of(&profile.plan),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::files::samples;
+
+    #[test]
+    fn a_document_that_is_read_and_written_again_is_the_same() {
+        for profile in samples::all() {
+            let document = Document::of(&profile);
+            let read: Document = serde_json::from_slice(&super::super::json(&profile)).unwrap();
+            assert_eq!(read, document);
+        }
+    }
+}

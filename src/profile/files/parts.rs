@@ -1,0 +1,260 @@
+//! The parts of the document.
+
+use serde::{Deserialize, Serialize};
+
+use crate::profile::Plan;
+use crate::profile::answer::Key;
+use crate::profile::figures::{Estimate, Figures};
+use crate::profile::finding::{Check, Stopped};
+use crate::profile::fit::Fit;
+use crate::profile::scope::{Dimension, Shared, Sharing};
+use crate::profile::theory::{Penalty, Refusals, Theory};
+
+/// A number with the interval of it that the data allow, at 95 %.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Span {
+    value: f64,
+    low: f64,
+    high: f64,
+}
+
+/// A limiter with its parameters. What it does not have is `null`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Limiter {
+    /// As the simulator's table calls it.
+    model: String,
+    words: String,
+    refused_requests: Counting,
+    block: Block,
+    limit: u32,
+    time_s: Option<f64>,
+    /// When a window or tick began, or will, on the clock of the log.
+    phase_s: Option<f64>,
+    tick_s: Option<f64>,
+    block_s: Option<f64>,
+}
+
+/// Whether refused requests use up the quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Counting {
+    Free,
+    Counted,
+}
+
+/// What a refusal brings with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Block {
+    None,
+    Fixed,
+    Extended,
+}
+
+/// One of the limiters of the best explanation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Tier {
+    #[serde(flatten)]
+    limiter: Limiter,
+    limit_low: u32,
+    limit_high: u32,
+    time: Option<Span>,
+    rate_per_s: Option<Span>,
+    burst: u32,
+    recovery_s: f64,
+}
+
+/// An explanation and how good it is; lower is better.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Candidate {
+    tiers: Vec<Limiter>,
+    bic: Option<f64>,
+    surprises: u32,
+}
+
+/// What the requests of another key tell of a limiter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Scope {
+    tier: usize,
+    key: usize,
+    label: String,
+    differs: Vec<Difference>,
+    shared: Answer,
+    refused: u32,
+    admitted: u32,
+    controls: u32,
+    strange: u32,
+}
+
+/// In what a key differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Difference {
+    Token,
+    Client,
+    Resource,
+    Method,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    Yes,
+    No,
+    Unclear,
+}
+
+/// A prediction and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Test {
+    share: f64,
+    sent: u32,
+    predicted: u32,
+    expected: u32,
+    tolerance: u32,
+    admitted: u32,
+    holds: bool,
+}
+
+/// The longest stretch without a refusal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Stretch {
+    pub(super) per_s: f64,
+    pub(super) requests: u32,
+}
+
+/// Why nothing more was sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Stop {
+    why: Why,
+    retry_after_s: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Why {
+    Done,
+    Requests,
+    Time,
+    Failures,
+    RetryAfter,
+}
+
+/// What it might have cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Bounds {
+    requests: u32,
+    seconds: f64,
+    first_burst: u32,
+    in_flight: u32,
+    precision: f64,
+}
+
+impl Span {
+    pub(super) fn of(Estimate { value, interval }: Estimate) -> Self {
+        Self { value, low: interval.low, high: interval.high }
+    }
+}
+
+impl Limiter {
+    fn of(theory: &Theory) -> Self {
+        let kind = theory.kind;
+        Self {
+            model: theory.limiter().model.name().to_owned(),
+            words: kind.to_string(),
+            refused_requests: match kind.refusals {
+                Refusals::Free => Counting::Free,
+                Refusals::Counted => Counting::Counted,
+            },
+            block: match kind.penalty {
+                Penalty::None => Block::None,
+                Penalty::Fixed => Block::Fixed,
+                Penalty::Extended => Block::Extended,
+            },
+            limit: theory.limit,
+            time_s: theory.rate().map(|_| theory.time),
+            phase_s: theory.cycle().map(|_| theory.phase),
+            tick_s: theory.cycle().filter(|_| kind.is_bucket()),
+            block_s: (kind.penalty != Penalty::None).then_some(theory.penalty),
+        }
+    }
+}
+
+impl Tier {
+    pub(super) fn of(figures: &Figures) -> Self {
+        Self {
+            limiter: Limiter::of(&figures.theory),
+            limit_low: figures.limits.0,
+            limit_high: figures.limits.1,
+            time: figures.time.map(Span::of),
+            rate_per_s: figures.rate.map(Span::of),
+            burst: figures.burst(),
+            recovery_s: figures.theory.recovery(),
+        }
+    }
+}
+
+impl Candidate {
+    pub(super) fn of(fit: &Fit) -> Self {
+        let tiers = fit.hypothesis.tiers.iter().map(Limiter::of).collect();
+        Self { tiers, bic: Some(fit.bic).filter(|bic| bic.is_finite()), surprises: fit.surprises }
+    }
+}
+
+impl Scope {
+    pub(super) fn of(sharing: &Sharing, key: Option<&Key>) -> Self {
+        let difference = |dimension: &Dimension| match dimension {
+            Dimension::Token => Difference::Token,
+            Dimension::Client => Difference::Client,
+            Dimension::Resource => Difference::Resource,
+            Dimension::Method => Difference::Method,
+        };
+        Self {
+            tier: sharing.tier,
+            key: sharing.key,
+            label: key.map(|key| key.label.clone()).unwrap_or_default(),
+            differs: key.map(|key| key.differs.iter().map(difference).collect()).unwrap_or_default(),
+            shared: match sharing.shared() {
+                Shared::Yes => Answer::Yes,
+                Shared::No => Answer::No,
+                Shared::Unclear => Answer::Unclear,
+            },
+            refused: sharing.refused,
+            admitted: sharing.admitted,
+            controls: sharing.controls,
+            strange: sharing.strange,
+        }
+    }
+}
+
+impl Test {
+    pub(super) fn of(check: &Check) -> Self {
+        let Check { share, sent, predicted, expected, tolerance, admitted } = *check;
+        Self { share, sent, predicted, expected, tolerance, admitted, holds: check.holds() }
+    }
+}
+
+impl Stop {
+    pub(super) fn of(stopped: Stopped) -> Self {
+        let (why, retry_after) = match stopped {
+            Stopped::Done => (Why::Done, None),
+            Stopped::Requests => (Why::Requests, None),
+            Stopped::Time => (Why::Time, None),
+            Stopped::Failures => (Why::Failures, None),
+            Stopped::RetryAfter(wait) => (Why::RetryAfter, Some(wait.as_secs_f64())),
+        };
+        Self { why, retry_after_s: retry_after }
+    }
+}
+
+impl Bounds {
+    pub(super) fn of(plan: &Plan) -> Self {
+        Self {
+            requests: plan.requests,
+            seconds: plan.time.as_secs_f64(),
+            first_burst: plan.first_burst,
+            in_flight: plan.widest,
+            precision: plan.precision,
+        }
+    }
+}
