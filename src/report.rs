@@ -7,12 +7,14 @@
 mod answers;
 mod checks;
 mod failures;
+mod profile;
 mod restoration;
 mod retries;
 mod set;
 mod table;
 mod text;
 
+pub use profile::profile;
 pub use restoration::restoration;
 pub use set::{set, set_line};
 pub use text::text;

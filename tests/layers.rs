@@ -25,7 +25,10 @@ const TABLE: [(&str, &[&str]); 15] = [
     ("engine", &["units", "measure", "stats", "pace", "quota", "judge", "consistency", "scenario", "http"]),
     ("results", &["units", "measure", "stats", "judge", "consistency", "scenario"]),
     ("profile", &["units", "quota"]),
-    ("report", &["units", "measure", "stats", "pace", "quota", "judge", "consistency", "scenario", "results"]),
+    (
+        "report",
+        &["units", "measure", "stats", "pace", "quota", "judge", "consistency", "scenario", "results", "profile"],
+    ),
     (
         "cli",
         &[

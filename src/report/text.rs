@@ -275,13 +275,17 @@ pub(super) fn sentence(words: &str) -> String {
 
 /// Adds a name and its value, wrapped between words, later lines under the first.
 pub(super) fn wrapped(text: &mut String, name: &str, value: &str) {
-    const INDENT: usize = 9;
-    let mut line = format!("{name:<INDENT$}");
+    wrapped_at(9, text, (name, value));
+}
+
+/// The same, the value beginning after so many columns.
+pub(super) fn wrapped_at(indent: usize, text: &mut String, (name, value): (&str, &str)) {
+    let mut line = format!("{name:<indent$}");
     let mut empty = true;
     for word in value.split(' ') {
         if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
             let _ = writeln!(text, "{line}");
-            line = " ".repeat(INDENT);
+            line = " ".repeat(indent);
             empty = true;
         }
         if !empty {

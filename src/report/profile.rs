@@ -1,0 +1,195 @@
+//! The answer of a profile: a paragraph in plain words, then its figures, one to a line.
+
+mod claimed;
+mod limiter;
+mod scope;
+
+use crate::profile::{Check, End, Family, Finding, Kind, Profile, Stopped, Verdict};
+use crate::units::format::{count, duration, per_second, percent};
+
+use super::text::{UNKNOWN, plural, sentence, wrapped_at};
+use limiter::Described;
+use scope::Shares;
+
+/// The column in which values begin.
+const INDENT: usize = 13;
+
+/// What a profile came to, as plain text of about 100 columns.
+#[must_use]
+pub fn profile(profile: &Profile) -> String {
+    let mut text = String::new();
+    wrapped_at(0, &mut text, ("", &paragraph(profile)));
+    text.push('\n');
+    for (name, value) in items(profile) {
+        wrapped_at(INDENT, &mut text, (name, &value));
+    }
+    text
+}
+
+/// The answer in plain words, its verdict first.
+fn paragraph(profile: &Profile) -> String {
+    let finding = &profile.finding;
+    let mut clauses = vec![verdict(profile)];
+    if finding.stands() {
+        let figures = finding.figures();
+        for figures in &figures {
+            let limiter = Described(figures);
+            clauses.extend([limiter.resets(), limiter.refusals()]);
+        }
+        clauses.extend((0..figures.len()).filter_map(|tier| Shares::of(profile, tier).clause()));
+        if finding.scope.is_empty() {
+            clauses.push("whether others share it was not tried".to_owned());
+        }
+    } else {
+        clauses.push(without_model(profile));
+    }
+    clauses.iter().map(|clause| sentence(clause)).collect::<Vec<_>>().join(" ")
+}
+
+/// What the verdict is, and what the server admits by it.
+fn verdict(profile: &Profile) -> String {
+    let finding = &profile.finding;
+    let admits = admits(profile);
+    match &finding.verdict {
+        Verdict::Identified => format!("identified: {admits}"),
+        Verdict::NotVerified => {
+            format!("not verified, for want of requests or time: nothing contradicts that {admits}")
+        }
+        Verdict::Equivalent(others) => {
+            let kinds: Vec<_> = best_kind(finding).into_iter().chain(others.iter().copied()).collect();
+            let names: Vec<_> = kinds.iter().map(ToString::to_string).collect();
+            let mut apart: Vec<_> = kinds.windows(2).map(|pair| limiter::difference(pair[0], pair[1])).collect();
+            apart.dedup();
+            format!(
+                "equivalent models ({}) explain the requests equally well, and {} would tell them apart; by the first of \
+                 them {admits}",
+                names.join("; "),
+                apart.join(", or ")
+            )
+        }
+        Verdict::NotConfirmed => {
+            let failed = finding.checks.iter().rev().find(|check| !check.holds());
+            let but = failed.map(|check| format!(", but {}", tested(check, best_kind(finding)))).unwrap_or_default();
+            format!("not confirmed: the closest explanation is that {admits}{but}")
+        }
+        Verdict::Unknown => "none of the known models explains which requests were refused".to_owned(),
+        Verdict::NoLimit => {
+            format!("no limit found up to {}", per_second(finding.unrefused.rate))
+        }
+        Verdict::Undecided => "undecided: too little was seen to say what the server limits".to_owned(),
+    }
+}
+
+fn best_kind(finding: &Finding) -> Option<Kind> {
+    finding.best.as_ref().map(|fit| fit.hypothesis.tiers[0].kind)
+}
+
+/// `the server admits …`, by all limiters of the best explanation.
+fn admits(profile: &Profile) -> String {
+    let figures = profile.finding.figures();
+    let each = figures.iter().enumerate();
+    let each: Vec<_> = each.map(|(n, figures)| Described(figures).admits(&Shares::of(profile, n).phrase())).collect();
+    format!("the server admits {}", each.join("; and at the same time "))
+}
+
+/// What can be said without any model.
+fn without_model(profile: &Profile) -> String {
+    let unrefused = profile.finding.unrefused;
+    let refused = profile.log.refused();
+    let decided = profile.log.decided();
+    let of_all = format!("of {} that the server decided on, {} refused", plural_of(decided, "request"), was(refused));
+    if unrefused.requests == 0 {
+        return of_all;
+    }
+    format!(
+        "{} came through in a row without a refusal, at {} (at 95 % less than {} of such are refused); {of_all}",
+        plural_of(unrefused.requests, "request"),
+        per_second(unrefused.rate),
+        percent(unrefused.refused_share_below())
+    )
+}
+
+fn plural_of(n: u32, noun: &str) -> String {
+    plural(usize::try_from(n).unwrap_or(usize::MAX), noun)
+}
+
+fn was(n: u32) -> String {
+    format!("{} {}", count(n.into()), if n == 1 { "was" } else { "were" })
+}
+
+/// The figures, each with its name.
+fn items(profile: &Profile) -> Vec<(&'static str, String)> {
+    let finding = &profile.finding;
+    let mut items = Vec::new();
+    if finding.stands() {
+        let figures = finding.figures();
+        for (n, figures) in figures.iter().enumerate() {
+            items.extend(of_limiter(&Described(figures), figures.theory.kind));
+            let shares = Shares::of(profile, n);
+            items.extend(shares.clause().map(|clause| ("scope", clause)));
+            items.extend(shares.evidence().map(|line| ("", line)));
+        }
+        items.push(("sustainable", finding.sustainable().map_or_else(|| UNKNOWN.to_owned(), limiter::rate_of)));
+        items.push((
+            "burst",
+            finding
+                .safe_burst()
+                .map_or_else(|| UNKNOWN.to_owned(), |burst| format!("{} at once after a pause", count(burst.into()))),
+        ));
+    }
+    let kind = best_kind(finding);
+    items.extend(finding.checks.iter().map(|check| ("predicted", tested(check, kind))));
+    items.extend(profile.claims.iter().map(|claim| ("claim", claimed::claim(claim))));
+    let (requests, time) = (count(profile.requests.into()), duration(profile.elapsed));
+    let (most, longest) = (count(profile.plan.requests.into()), duration(profile.plan.time));
+    items.push(("cost", format!("{requests} requests in {time}, of at most {most} in {longest}")));
+    items.push(("stopped", stopped(profile)));
+    items
+}
+
+/// What is known of one limiter.
+fn of_limiter(limiter: &Described<'_>, kind: Kind) -> Vec<(&'static str, String)> {
+    let (time, each) = (limiter.time(), "for each request");
+    let timed = match kind.family {
+        Family::Concurrency => None,
+        _ if kind.is_bucket() => Some(("regained", format!("{time} {each}"))),
+        _ => Some(("window", time)),
+    };
+    let limit = ("limit", limiter.limit());
+    [Some(("model", limiter::name(kind))), Some(limit), timed, limiter.rate().map(|rate| ("rate", rate))]
+        .into_iter()
+        .flatten()
+        .chain([("resets", limiter.resets()), ("refused", limiter.refusals())])
+        .collect()
+}
+
+/// A prediction and what came of it.
+fn tested(check: &Check, kind: Option<Kind>) -> String {
+    let is_concurrency = kind.is_some_and(|kind| kind.family == Family::Concurrency);
+    let sent = plural_of(check.sent, "request");
+    let how = if is_concurrency {
+        format!("{sent} at once")
+    } else {
+        format!("{sent} at {} of the rate", percent(check.share))
+    };
+    let word = if check.holds() { "as predicted" } else { "NOT as predicted" };
+    format!(
+        "of {how} {} admitted, {word}: {} (give or take {}) were expected",
+        was(check.admitted),
+        count(check.expected.into()),
+        count(check.tolerance.into())
+    )
+}
+
+fn stopped(profile: &Profile) -> String {
+    if profile.end == End::Interrupted {
+        return "somebody stopped it".to_owned();
+    }
+    match profile.finding.stopped {
+        Stopped::Done => "there was nothing left to find out".to_owned(),
+        Stopped::Requests => "all requests of the budget were sent".to_owned(),
+        Stopped::Time => "the time was over".to_owned(),
+        Stopped::Failures => "the server failed several times in a row".to_owned(),
+        Stopped::RetryAfter(wait) => format!("the server asked to come back only after {}", duration(wait)),
+    }
+}
