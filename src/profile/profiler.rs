@@ -133,6 +133,12 @@ impl Profiler {
         &self.finding
     }
 
+    /// The explanations that are left, the best first.
+    #[must_use]
+    pub fn fits(&self) -> &[Fit] {
+        &self.fits
+    }
+
     /// What to do at an instant that is not before any told so far.
     pub fn next(&mut self, now: Duration) -> Next {
         loop {
