@@ -109,6 +109,41 @@ pub fn per_second(rate: f64) -> String {
     }
 }
 
+/// Seconds with the interval that they may be in, with as many digits as that leaves them: `60.00s (59.98s to 60.02s)`.
+#[must_use]
+pub fn seconds_within(value: f64, low: f64, high: f64) -> String {
+    let (factor, unit) = match value {
+        v if v >= 1.0 => (1.0, "s"),
+        v if v >= 1e-3 => (1e3, "ms"),
+        _ => (1e6, "us"),
+    };
+    within([value, low, high].map(|value| value * factor), unit)
+}
+
+/// A rate per second with the interval that it may be in; slow ones per minute or hour: `5.000/s (4.998/s to 5.002/s)`.
+#[must_use]
+pub fn rate_within(value: f64, low: f64, high: f64) -> String {
+    let (factor, unit) = match value {
+        v if v >= 1.0 => (1.0, "/s"),
+        v if v >= 1.0 / 60.0 => (60.0, "/min"),
+        _ => (3_600.0, "/h"),
+    };
+    within([value, low, high].map(|value| value * factor), unit)
+}
+
+/// A value and the ends of its interval with the digits that tell them apart; the value alone where nothing does.
+fn within([value, low, high]: [f64; 3], unit: &str) -> String {
+    const MOST_DECIMALS: usize = 9;
+    let half = (high - low) / 2.0;
+    if half.is_nan() || half <= 0.0 {
+        return significant(value) + unit;
+    }
+    let tells = |decimals: &usize| (0..*decimals).fold(half, |half, _| half * 10.0) >= 1.0;
+    let decimals = (0..=MOST_DECIMALS).find(tells).unwrap_or(MOST_DECIMALS);
+    let [value, low, high] = [value, low, high].map(|number| format!("{number:.decimals$}{unit}"));
+    if low == high { value } else { format!("{value} ({low} to {high})") }
+}
+
 /// A size in binary units: `512 KiB`, `3.4 MiB`.
 #[must_use]
 pub fn bytes(value: u64) -> String {
@@ -179,6 +214,22 @@ mod tests {
         }
         assert_eq!(duration(Duration::from_secs(200)), "3m20s");
         assert_eq!(duration(Duration::from_mins(62)), "1h02m");
+    }
+
+    #[test]
+    fn an_interval_has_the_digits_that_it_leaves() {
+        for ((value, low, high), text) in [
+            ((60.0, 59.98, 60.02), "60.00s (59.98s to 60.02s)"),
+            ((3_600.0, 3_590.0, 3_615.0), "3600s (3590s to 3615s)"),
+            ((0.2, 0.199_98, 0.200_03), "200.00ms (199.98ms to 200.03ms)"),
+            ((1.0, 1.0, 1.0), "1.00s"),
+            ((60.0, f64::NAN, 60.02), "60.0s"),
+        ] {
+            assert_eq!(seconds_within(value, low, high), text);
+        }
+        assert_eq!(rate_within(5.0, 4.998, 5.002), "5.000/s (4.998/s to 5.002/s)");
+        assert_eq!(rate_within(0.05, 0.049, 0.051), "3.00/min (2.94/min to 3.06/min)");
+        assert_eq!(rate_within(0.001, 0.001, 0.001), "3.60/h");
     }
 
     #[test]
