@@ -90,7 +90,14 @@ pub(super) fn distinct_counts(mut counts: Vec<u32>) -> Vec<u32> {
 impl Clues {
     /// Goes a few times through the events.
     pub(super) fn of(events: &Events) -> Self {
-        let decided: Vec<_> = events.list.iter().filter(|event| event.admitted.is_some() && !event.is_spike).collect();
+        let mut decided: Vec<_> =
+            events.list.iter().filter(|event| event.admitted.is_some() && !event.is_spike).collect();
+        // A refusal that seems to turn into an admission while both are under way is no edge.
+        for n in 1..decided.len() {
+            if decided[n].admitted == Some(true) && events.may_have_crossed(decided[n - 1], decided[n]) {
+                decided.swap(n - 1, n);
+            }
+        }
         let (Some(first), Some(latest)) = (decided.first(), decided.last()) else {
             return Self::default();
         };
@@ -267,7 +274,7 @@ mod tests {
         let observation = |(ms, admitted)| {
             let sent = Duration::from_millis(ms);
             let answer = if admitted { Answer::Admitted } else { Answer::Refused { retry_after: None } };
-            Observation { sent, received: sent, answer }
+            Observation { key: 0, due: sent, sent, received: sent, answer }
         };
         Clues::of(&Events::of(&outcomes.into_iter().map(observation).collect::<Log>()))
     }

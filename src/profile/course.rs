@@ -190,8 +190,12 @@ impl Course {
         }
     }
 
-    /// Takes note of an answer; `None` where it does not tell what the limiter decided.
-    pub(super) fn answered(&mut self, admitted: Option<bool>) {
+    /// Takes note of the answer to a request that was due at an instant; `None` where it does not tell what the limiter
+    /// decided. Answers to what an earlier leg sent do not count for this one.
+    pub(super) fn answered(&mut self, due: Duration, admitted: Option<bool>) {
+        if self.began.is_none_or(|began| due < began) {
+            return;
+        }
         self.pending = self.pending.saturating_sub(1);
         let Some(admitted) = admitted else {
             return;

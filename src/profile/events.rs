@@ -14,6 +14,8 @@ const SPIKE: u32 = 5;
 /// A request as the limiter saw it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Event {
+    /// When it was wanted: the same instant for all that were sent at once.
+    due: Duration,
     /// When it was sent.
     pub(super) sent: Duration,
     /// Its likeliest arrival; for a spike one of the ends of when it may have been.
@@ -115,6 +117,7 @@ impl Events {
         self.has_spikes |= is_spike;
         self.has_unknown |= !decided;
         self.list.push(Event {
+            due: observation.due,
             sent: observation.sent,
             at: if is_spike { earliest } else { earliest + travelled / 2 },
             latest: earliest + travelled,
@@ -130,7 +133,7 @@ impl Events {
     /// Of requests sent at once nobody knows which arrived first, and of a spike nobody knows when it arrived. Where that
     /// may matter, there are two orders: the admitted ones first or the refused ones, the spikes early or late.
     fn settle_order(&mut self) {
-        let mut groups: Vec<_> = self.list.chunk_by(|a, b| a.sent == b.sent).map(<[Event]>::to_vec).collect();
+        let mut groups: Vec<_> = self.list.chunk_by(|a, b| a.due == b.due).map(<[Event]>::to_vec).collect();
         for group in &mut groups {
             group.sort_by_key(|event| (event.is_spike, event.admitted != Some(true)));
             in_order(group);
@@ -154,7 +157,7 @@ impl Events {
         let mut end = start;
         let mut unsure_until = Duration::ZERO;
         while let Some(event) = self.list.get(end) {
-            let is_of_group = end > start && event.sent == self.list[end - 1].sent;
+            let is_of_group = end > start && event.due == self.list[end - 1].due;
             if end > start && event.at > unsure_until && !is_of_group {
                 break;
             }
@@ -163,7 +166,23 @@ impl Events {
             }
             end += 1;
         }
-        end
+        if end == start + 1 && self.is_crossing(start) { end + 1 } else { end }
+    }
+
+    /// Whether an event and the next one, of which nothing else is unsure, may have arrived in the other order.
+    fn is_crossing(&self, start: usize) -> bool {
+        let (Some(one), Some(other)) = (self.list.get(start), self.list.get(start + 1)) else {
+            return false;
+        };
+        let is_alone = self.list.get(start + 2).is_none_or(|next| next.due != other.due);
+        is_alone && !other.is_spike && self.may_have_crossed(one, other)
+    }
+
+    /// Whether an event and one that is taken to be later were both under way when either may have arrived, so that the
+    /// other order is as possible. It matters where only one of them was admitted.
+    pub(super) fn may_have_crossed(&self, one: &Event, other: &Event) -> bool {
+        let differ = one.admitted.is_some() && other.admitted.is_some() && one.admitted != other.admitted;
+        differ && other.sent + self.base / 2 < one.latest
     }
 
     /// The events in pieces whose order is known, and for each of the others those that it may also have.
@@ -212,11 +231,20 @@ impl Events {
     }
 }
 
-/// The other orders of a piece: spikes as late as may be, of requests sent at once the refused ones first, or both.
+/// The other orders of a piece: spikes as late as may be, of requests sent at once the refused ones first, or both; of two
+/// that may have crossed the later one first.
 fn other_orders(piece: &[Event]) -> Vec<Vec<Event>> {
+    if let [one, other] = piece
+        && one.due != other.due
+        && !(one.is_spike || other.is_spike)
+    {
+        let mut crossed = [*other, *one];
+        in_order(&mut crossed);
+        return vec![crossed.to_vec()];
+    }
     let has_spikes = piece.iter().any(|event| event.is_spike);
     let is_mixed = |group: &[Event]| group.iter().any(|event| event.admitted != group[0].admitted);
-    let mixed = piece.chunk_by(|a, b| a.sent == b.sent).any(is_mixed);
+    let mixed = piece.chunk_by(|a, b| a.due == b.due).any(is_mixed);
     let late: &[bool] = if has_spikes { &[false, true] } else { &[false] };
     let reversed: &[bool] = if mixed { &[false, true] } else { &[false] };
     let all = late.iter().flat_map(|late| reversed.iter().map(move |reversed| (*late, *reversed)));
@@ -224,7 +252,7 @@ fn other_orders(piece: &[Event]) -> Vec<Vec<Event>> {
 }
 
 fn order(piece: &[Event], late: bool, reversed: bool) -> Vec<Event> {
-    let mut groups: Vec<_> = piece.chunk_by(|a, b| a.sent == b.sent).map(<[Event]>::to_vec).collect();
+    let mut groups: Vec<_> = piece.chunk_by(|a, b| a.due == b.due).map(<[Event]>::to_vec).collect();
     for group in &mut groups {
         for event in group.iter_mut().filter(|event| late && event.is_spike) {
             event.at = event.latest;

@@ -1,7 +1,7 @@
 //! The figures of an answer, each with its interval: what texts and files say of a limiter.
 
 use super::finding::{Finding, Verdict};
-use super::fit::Interval;
+use super::interval::Interval;
 use super::theory::{Family, Theory};
 
 /// A number and the values of it that the data allow.

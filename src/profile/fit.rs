@@ -214,4 +214,3 @@ pub(super) fn scored(hypothesis: Hypothesis, found: Score, events: &Events) -> F
     let bic = f64::from(hypothesis.parameters()) * count.ln() - 2.0 * found.log_likelihood;
     Fit { log_likelihood: found.log_likelihood, surprises: found.surprises, bic, hypothesis }
 }
-

@@ -9,6 +9,9 @@ const LIMITS: usize = 4;
 /// Clocks that a search begins with.
 const CLOCKS: usize = 12;
 
+/// At most about so many combinations of a bucket and a clock are tried.
+const TICKING: usize = 4_000;
+
 /// The longest time between two turns has at most so many cycles.
 const PARTS: u32 = 24;
 
@@ -177,19 +180,15 @@ impl Clues {
     }
 
     fn ticking(&self, theory: Theory) -> Vec<Theory> {
-        let mut found = Vec::new();
-        let ticks = self.clocks();
-        for bucket in self.buckets(theory) {
-            let gains = |(tick, _): &&(f64, f64)| *tick > bucket.time * 0.9;
-            found.extend(ticks.iter().filter(gains).map(|(tick, phase)| Theory {
-                tick: *tick,
-                phase: *phase,
-                ..bucket
-            }));
-        }
-        // Far more combinations than there is time for: each so many of them, evenly.
-        let every = (found.len() / 1500).max(1);
-        found.into_iter().step_by(every).collect()
+        let buckets = self.buckets(theory);
+        let clocks = self.clocks();
+        // Far more combinations than there is time for: of each clock the same number of buckets, not the same ones.
+        let every = (buckets.len() * clocks.len()).div_ceil(TICKING).max(1);
+        let of_clock = |(n, (tick, phase)): (usize, (f64, f64))| {
+            let gains = buckets.iter().filter(move |bucket| tick > bucket.time * 0.9).skip(n % every).step_by(every);
+            gains.map(move |bucket| Theory { phase, tick, ..*bucket })
+        };
+        clocks.into_iter().enumerate().flat_map(of_clock).collect()
     }
 
     /// Cycles, and an instant at which one begins, that have a beginning wherever refusals turn into admissions. The
@@ -203,12 +202,15 @@ impl Clues {
         // How far each turn is from the narrowest one, at least and at most.
         let mut apart: Vec<_> = others
             .iter()
-            .map(|turn| if turn.0 > phase { (turn.0 - phase, turn.1 - phase) } else { (phase - turn.1, phase - turn.0) })
+            .map(
+                |turn| if turn.0 > phase { (turn.0 - phase, turn.1 - phase) } else { (phase - turn.1, phase - turn.0) },
+            )
             .map(|(low, high)| ((low - half).max(0.0), high + half))
             .collect();
         apart.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let whole = [0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0].map(|cycle| (cycle, cycle));
-        let parts = apart.iter().flat_map(|(low, high)| (1..=PARTS).map(move |n| (low / f64::from(n), high / f64::from(n))));
+        let parts =
+            apart.iter().flat_map(|(low, high)| (1..=PARTS).map(move |n| (low / f64::from(n), high / f64::from(n))));
         let mut found: Vec<_> = whole.into_iter().chain(parts).map(|range| narrowed(range, &apart)).collect();
         found.retain(|(_, cycle)| *cycle > self.slack);
         found.sort_by(|a, b| b.0.total_cmp(&a.0));

@@ -39,15 +39,15 @@ const MOST: usize = 20_000;
 impl World {
     /// The requests of a course, in the order of arrival, and when it is over; the world goes on from there.
     pub(super) fn run(&mut self, mut course: Course) -> Vec<Imagined> {
-        let mut done: VecDeque<(Duration, bool)> = VecDeque::new();
+        let mut done: VecDeque<(Duration, Duration, bool)> = VecDeque::new();
         let mut requests = Vec::new();
         loop {
-            while done.front().is_some_and(|(at, _)| *at <= self.now) {
-                if let Some((_, admitted)) = done.pop_front() {
-                    course.answered(Some(admitted));
+            while done.front().is_some_and(|(at, ..)| *at <= self.now) {
+                if let Some((_, sent, admitted)) = done.pop_front() {
+                    course.answered(sent, Some(admitted));
                 }
             }
-            let answered = done.front().map(|(at, _)| *at);
+            let answered = done.front().map(|(at, ..)| *at);
             match course.next(self.now) {
                 Step::Send(at, ..) if answered.is_some_and(|answered| answered <= at) => {
                     self.now = answered.unwrap_or(at);
@@ -57,7 +57,7 @@ impl World {
                     course.sent(at, count);
                     for _ in 0..count {
                         let request = self.send();
-                        done.push_back((self.now + self.one_way * 2, request.admitted));
+                        done.push_back((self.now + self.one_way * 2, self.now, request.admitted));
                         requests.push(request);
                     }
                 }

@@ -178,7 +178,7 @@ impl Profiler {
             self.course.be_patient(schedules::patience(self.shortest));
         }
         let admitted = observation.is_decided().then_some(observation.answer == Answer::Admitted);
-        self.course.answered(admitted);
+        self.course.answered(observation.due, admitted);
         self.failures = if observation.answer == Answer::Failed { self.failures + 1 } else { 0 };
         if let Answer::Refused { retry_after } = observation.answer {
             // Another key is tried after the one under test was refused, so this one is never the first.

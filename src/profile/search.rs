@@ -182,4 +182,3 @@ fn neighbours(theory: &Theory, step: f64, (pivots, free): (&[f64], Free)) -> Vec
     }
     found
 }
-

@@ -85,7 +85,7 @@ impl Server {
     pub fn start(program: &str, command: &mut Command, ports: &[u16]) -> Self {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut server = Self(child.unwrap_or_else(|error| panic!("this test needs {program} on the PATH: {error}")));
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(30);
         for port in ports {
             while TcpStream::connect(("127.0.0.1", *port)).is_err() {
                 let has_ended = server.0.try_wait().unwrap().is_some();
@@ -124,7 +124,7 @@ impl Nginx {
         let temporary = temporary.map(|kind| format!("{kind}_temp_path {place}/{kind};")).join("\n");
         let config = format!(
             "daemon off; master_process off; pid {place}/nginx.pid; error_log {place}/error.log;\n\
-             events {{ worker_connections 256; }}\n\
+             events {{ worker_connections 4096; }}\n\
              http {{\n{temporary}\n\
              log_format facts '$server_port|$connection|$remote_addr|$server_protocol|$status|$ssl_client_verify|\
              $http_accept_encoding|$gzip_ratio|$http_authorization|$request';\n\

@@ -135,7 +135,7 @@ impl Profiler {
 
     /// The test itself is evidence, too: what it tells of the numbers, and whether the answer still stands.
     pub(super) fn learn_from_test(&mut self, events: &Events) {
-        self.fits = fit_events(events, &self.fits, Effort::Again);
+        self.fits = fit_events(events, &self.fits, Effort::Full);
         let Some(best) = self.fits.first() else {
             return;
         };
