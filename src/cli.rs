@@ -7,6 +7,7 @@ mod ending;
 mod exit;
 mod hours;
 mod ports;
+mod profile;
 mod repeat;
 mod report;
 mod restore;
@@ -32,6 +33,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match &arguments.command {
         Command::Run(arguments) => run::run(arguments),
+        Command::Profile(arguments) => profile::profile(arguments),
         Command::Check(arguments) => check::check(arguments),
         Command::Report(arguments) => report::report(arguments),
         Command::Restore(arguments) => restore::restore(arguments),

@@ -10,6 +10,7 @@ mod clock;
 mod collector;
 mod cpu;
 mod errand;
+mod keyring;
 mod lanes;
 mod limiter;
 mod log;
@@ -42,11 +43,12 @@ use url::Url;
 pub use audit::{AuditError, Auditor};
 pub use checks::Records;
 pub use clock::{PausableClock, RunClock};
+pub use keyring::Keyring;
 pub use lanes::{Lane, Lanes, Permit, Turn};
 pub use limiter::Limiter;
 pub use placement::Placement;
 pub use snapshot::{SnapshotError, SnapshotKeeper};
-pub use tokens::{PutOff, TokenKeeper};
+pub use tokens::{Pass, PutOff, TokenKeeper};
 
 use crate::http::{ClientError, Clients, Transport};
 use crate::judge::{self, Abort, Evidence, Watch};
@@ -110,6 +112,12 @@ impl Stop {
     /// Stops the run. Further calls change nothing.
     pub fn request(&self) {
         self.0.send_replace(true);
+    }
+
+    /// Waits until the run is told to stop.
+    pub async fn requested(&self) {
+        // The sender is this switch itself, so the channel stays open for as long as anybody waits.
+        let _ = self.0.subscribe().wait_for(|stop| *stop).await;
     }
 
     /// Whether the run was told to stop.

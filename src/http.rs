@@ -10,6 +10,7 @@ mod client;
 mod connect;
 mod login;
 mod probe;
+mod quota;
 mod remedy;
 mod tls;
 mod veil;
@@ -21,6 +22,7 @@ pub use aside::{Aside, Reply};
 pub use client::{ClientError, Clients, HttpUser, WorkerClients};
 pub use login::{Login, LoginError, Token};
 pub use probe::{ProbeError, probe};
+pub use quota::Tried;
 pub use reqwest::header::HeaderValue;
 
 use crate::measure::Answer;

@@ -17,7 +17,7 @@
 //! | 4 | [`sim`] | the simulated API |
 //! | 5 | [`engine`] | runs a scenario: workers, users, limits, tokens, collection |
 //! | 5 | [`results`] | run folders and sets of them: the only module that touches them |
-//! | 6 | [`profile`] | what a server's rate limiter is, inferred from what becomes of requests |
+//! | 6 | [`profile`] | what a server's rate limiter is, inferred from what becomes of requests; and the one file that sends them |
 //! | 7 | [`report`] | a run or a set of runs to text |
 //! | 8 | [`cli`] | arguments, wiring, screen, exit codes |
 //!
@@ -32,7 +32,7 @@
 //!
 //! # What must stay true
 //! - `units`, `measure`, `stats`, `pace`, `quota`, `judge`, `consistency`, `profile` and `report` do no I/O and read no
-//!   clock.
+//!   clock, but for `profile::wire`, which lets a profile talk to a server.
 //! - `Instant::now()` stands in `engine`, `http` and `sim` only; the engine reads time through [`units::Timer`], which
 //!   tests can pause.
 //! - Only `cli` prints.

@@ -3,7 +3,8 @@
 //! A [`Profiler`] is a state machine without I/O and without a clock: it is told what was sent and answered, and says
 //! what to send next and when, until it is done. It replays its own log through every model of [`crate::quota`], sends
 //! next what would tell the best of them apart, and proves its answer by predicting what will be admitted. The same
-//! machine runs in virtual time in tests and over sockets in earnest.
+//! machine runs in virtual time in tests and over sockets in earnest: [`run`] drives it against a server, and is the only part
+//! of this module that sends anything.
 
 mod account;
 mod answer;
@@ -24,12 +25,14 @@ mod profiler;
 mod queue;
 mod replay;
 mod rivals;
+mod said;
 mod schedules;
 mod scope;
 mod score;
 mod search;
 mod theory;
 mod verify;
+mod wire;
 
 pub use answer::{End, Key, Profile};
 pub use claims::{Claim, Claims, Says, Standing, Unit, claimed_limits, held_against};
@@ -40,6 +43,8 @@ pub use fit::{Fit, fit};
 pub use interval::Interval;
 pub use log::{Answer, Log, Observation};
 pub use plan::{Next, Plan};
-pub use profiler::Profiler;
+pub use profiler::{Phase, Profiler};
+pub use said::Said;
 pub use scope::{Dimension, Shared, Sharing};
 pub use theory::{Family, Hypothesis, Kind, Penalty, Refusals, Theory};
+pub use wire::{Error, Fixed, Job, Profiled, Sender, Sends, Step, Trouble, offered, run, tokens_of};

@@ -4,7 +4,7 @@
 //! This is the only module that touches a run folder. It owns the names of the files, their columns and the order in
 //! which they are written: `latency.hlog`, then the row of `timeline.csv` that commits the second, then everything
 //! else by temporary file and rename. What a file says is made by pure functions ([`Rates`] and those of `tables`,
-//! `document`, `log` and `set`); only `folder`, `read` and `set::folder` do I/O. It never prints, never judges, and never
+//! `document`, `log` and `set`); only `folder`, `profile`, `read` and `set::folder` do I/O. It never prints, never judges, and never
 //! sends anything.
 
 mod checks;
@@ -12,6 +12,7 @@ mod document;
 mod error;
 mod folder;
 mod log;
+mod profile;
 mod rates;
 mod read;
 mod set;
@@ -22,6 +23,7 @@ use crate::measure::Header;
 
 pub use error::Error;
 pub use folder::Folder;
+pub use profile::{PROFILE_CSV, PROFILE_FILES, PROFILE_JSON, ProfileFolder};
 pub use rates::{Efficiency, Estimate, Rates};
 pub use read::{read, rebuild};
 pub use set::{Entry, Figure, FigureSpread, Figures, LeftOut, Set, SetFolder, SetPlan, is_set, rebuild_set};

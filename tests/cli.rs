@@ -423,7 +423,7 @@ fn a_reader_that_goes_away_is_no_error() {
 
 #[test]
 fn help_is_as_it_was_reviewed() {
-    for command in [None, Some("run"), Some("check"), Some("report"), Some("restore"), Some("sim")] {
+    for command in [None, Some("run"), Some("profile"), Some("check"), Some("report"), Some("restore"), Some("sim")] {
         let output = patchload(&command.into_iter().chain(["--help"]).collect::<Vec<_>>()).output().unwrap();
         let name = command.unwrap_or("patchload");
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/help-{name}.txt"));

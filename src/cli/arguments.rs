@@ -27,6 +27,8 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// Run a scenario and write its reports
     Run(RunArguments),
+    /// Find out what the server's rate limiter allows, and prove it
+    Profile(ProfileArguments),
     /// Validate a file; print a scenario's plan and requests as curl, or what a simulator is
     Check(CheckArguments),
     /// Rebuild the reports of a run folder or a set, also of one that was killed, and print its summary
@@ -103,6 +105,33 @@ impl RunArguments {
     pub(super) fn invalid(&self) -> Invalid {
         if self.accept_invalid { Invalid::Accepted } else { Invalid::Fails }
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ProfileArguments {
+    #[command(flatten)]
+    pub(super) scenario: ScenarioArguments,
+    /// Requests at most; `limit.budget` bounds them, too
+    #[arg(long, default_value = "4000", value_name = "N", value_parser = positive::<NonZeroU32>)]
+    pub(super) requests: NonZeroU32,
+    /// Time at most
+    #[arg(long, default_value = "16m", value_name = "TIME", value_parser = length)]
+    pub(super) time: Duration,
+    /// The variant whose quota is profiled [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub(super) variant: Option<String>,
+    /// The folder in which the profile's own folder is made
+    #[arg(short, long, default_value = "results", value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// Write the limit that the profile recommends into this file, which must not be there
+    #[arg(long, value_name = "FILE")]
+    pub(super) write_limit: Option<PathBuf>,
+    /// Load, check and print everything, and send nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// No plan and no progress on stderr
+    #[arg(short, long)]
+    pub(super) quiet: bool,
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::units::Hours;
-use crate::{engine, http, results, scenario, sim};
+use crate::{engine, http, profile, results, scenario, sim};
 
 /// How the process ends; the codes are part of the interface.
 ///
@@ -84,6 +84,20 @@ pub(super) enum Failure {
     Unreachable(#[from] http::ProbeError),
     #[error(transparent)]
     Engine(#[from] engine::Error),
+    #[error("no variant is called `{name}`; the scenario has {}", .known.join(", "))]
+    NoVariant { name: String, known: Vec<String> },
+    #[error(
+        "`limit.budget` is {budget}, of which logins take {logins}, and no request is left to profile with; raise it"
+    )]
+    NoBudget { budget: u64, logins: u64 },
+    #[error("{path} is there already, and --write-limit overwrites nothing; name another file, or remove it", path = .0.display())]
+    LimitThere(PathBuf),
+    #[error("cannot write {path}: {error}; choose another file", path = .path.display())]
+    Limit { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    Profile(#[from] profile::Error),
+    #[error(transparent)]
+    Trouble(profile::Trouble),
     #[error("cannot set up the runtime: {0}")]
     Runtime(io::Error),
     #[error("cannot write to standard output: {0}")]
@@ -102,8 +116,13 @@ impl Failure {
             Self::Login(_)
             | Self::Unreachable(_)
             | Self::Audit(_)
+            | Self::Trouble(_)
             | Self::Snapshot(engine::SnapshotError::Unreadable { .. }) => Exit::TargetUnusable,
             Self::Scenario(_)
+            | Self::NoVariant { .. }
+            | Self::NoBudget { .. }
+            | Self::LimitThere(_)
+            | Self::Profile(profile::Error::Request(_))
             | Self::NoSimulator(_)
             | Self::NoTruth
             | Self::OutsideHours { .. }
@@ -120,6 +139,8 @@ impl Failure {
             | Self::Engine(_)
             | Self::Runtime(_)
             | Self::Output(_)
+            | Self::Profile(_)
+            | Self::Limit { .. }
             | Self::Data { .. } => Exit::Internal,
         }
     }

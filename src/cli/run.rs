@@ -21,7 +21,7 @@ pub(super) fn environment(name: &str) -> Option<String> {
 }
 
 /// Reads the scenario that the arguments name, with what they change in it.
-fn load(arguments: &ScenarioArguments) -> Result<Scenario, Failure> {
+pub(super) fn load(arguments: &ScenarioArguments) -> Result<Scenario, Failure> {
     Ok(Scenario::load(&arguments.scenario, &environment, &arguments.overrides())?)
 }
 

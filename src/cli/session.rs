@@ -219,7 +219,7 @@ fn make_room_for_connections(scenario: &Scenario, seats: &Seats) -> Option<Deman
 }
 
 /// Where the target is; starts the simulator where the scenario asks for it.
-fn locate(scenario: &Scenario, seats: &Seats) -> Result<(Option<Server>, Url), Failure> {
+pub(super) fn locate(scenario: &Scenario, seats: &Seats) -> Result<(Option<Server>, Url), Failure> {
     match &scenario.target.endpoint {
         Endpoint::Url(url) => Ok((None, url.clone())),
         Endpoint::Simulator(config) => {

@@ -86,6 +86,12 @@ impl RunClock {
         Self { start, alarms: Rc::default() }
     }
 
+    /// A clock whose zero is now.
+    #[must_use]
+    pub fn starting_now() -> Self {
+        Self::new(Instant::now())
+    }
+
     /// When it showed zero.
     pub(super) fn start(&self) -> Instant {
         self.start

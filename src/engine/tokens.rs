@@ -148,7 +148,8 @@ impl TokenKeeper {
     }
 
     /// The renewals that a run of this length takes when all of them succeed.
-    pub(super) fn renewals_within(&self, length: Duration) -> u64 {
+    #[must_use]
+    pub fn renewals_within(&self, length: Duration) -> u64 {
         if self.logins.is_empty() { 0 } else { self.renewals.within(length) }
     }
 
@@ -265,14 +266,15 @@ pub(super) struct TokenView {
 
 /// The right to make a request: a token as it was when the request was made.
 #[derive(Debug, Clone)]
-pub(super) struct Pass {
+pub struct Pass {
     token: usize,
     issue: Issue,
 }
 
 impl Pass {
     /// The value of the `Authorization` header.
-    pub(super) fn authorization(&self) -> HeaderValue {
+    #[must_use]
+    pub fn authorization(&self) -> HeaderValue {
         self.issue.authorization.clone()
     }
 }

@@ -167,9 +167,18 @@ impl<T: Timer> WorkerClients<T> {
 pub struct HttpUser<T> {
     client: Client,
     timer: T,
-    scenario: Arc<Scenario>,
+    pub(super) scenario: Arc<Scenario>,
     base: Arc<str>,
     methods: Arc<[Method]>,
+}
+
+/// All that is known of a request and its answer.
+pub(super) struct Exchange {
+    pub(super) asked: Asked,
+    /// When the request began to be written to an open connection; `None` when it never was.
+    pub(super) written: Option<Duration>,
+    /// The headers of the answer; none where no head arrived.
+    pub(super) headers: HeaderMap,
 }
 
 /// What is known of an attempt so far.
@@ -183,16 +192,17 @@ struct Progress {
 impl<T: Timer> Transport for HttpUser<T> {
     async fn attempt(&self, request: Request<'_>) -> Attempt {
         let Request { variant, rendered, authorization } = request;
-        self.send(Ask { purpose: Purpose::Write(variant), rendered, authorization }, Keep::ToUnderstand).await.attempt
+        let ask = Ask { purpose: Purpose::Write(variant), rendered, authorization };
+        self.send(ask, Keep::ToUnderstand).await.asked.attempt
     }
 
     async fn ask(&self, ask: Ask<'_>) -> Asked {
-        self.send(ask, Keep::Whole).await
+        self.send(ask, Keep::Whole).await.asked
     }
 }
 
 impl<T: Timer> HttpUser<T> {
-    async fn send(&self, ask: Ask<'_>, keep: Keep) -> Asked {
+    pub(super) async fn send(&self, ask: Ask<'_>, keep: Keep) -> Exchange {
         let purpose = ask.purpose;
         let trace = Arc::new(ConnectTrace::default());
         let authorization = ask.authorization.clone();
@@ -220,8 +230,10 @@ impl<T: Timer> HttpUser<T> {
             answer.retry_after = classify::retry_after(&progress.headers);
             (answer, Vec::new())
         });
-        let first_byte = progress.first_byte;
-        Asked { attempt: Attempt { sent, first_byte, done, connect: trace.duration(), answer }, body }
+        let Progress { first_byte, headers, .. } = progress;
+        let attempt = Attempt { sent, first_byte, done, connect: trace.duration(), answer };
+        let written = trace.written_ago().map(|ago| self.timer.now().saturating_sub(ago).max(sent));
+        Exchange { asked: Asked { attempt, body }, written, headers }
     }
 
     /// Waits until a client that does not want the answer has sent its request; for all others for ever.
@@ -280,6 +292,7 @@ impl<T: Timer> HttpUser<T> {
     ) -> Result<(Answer, Vec<u8>), reqwest::Error> {
         let mut response = self.client.execute(request).await?;
         progress.first_byte = Some(self.timer.now());
+        progress.headers = std::mem::take(response.headers_mut());
         let status = response.status().as_u16();
         progress.status = Some(status);
         let outcome = match purpose.variant() {
@@ -291,7 +304,6 @@ impl<T: Timer> HttpUser<T> {
             while response.chunk().await?.is_some() {}
             return Ok((Answer::accepted(status), Vec::new()));
         }
-        progress.headers = std::mem::take(response.headers_mut());
         let body = read_body(&mut response, keep.most()).await?;
         // Rules name what answers to writes are.
         let rules = if purpose == Purpose::Read { &[] } else { &rules[..] };
@@ -303,7 +315,7 @@ impl<T: Timer> HttpUser<T> {
 
 /// How much of a body is kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Keep {
+pub(super) enum Keep {
     /// So much that it can be classified; nothing of what is accepted by its status.
     ToUnderstand,
     /// As much as a resource with its attributes may be long.

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -26,8 +25,8 @@ pub(super) struct ConnectTrace {
     began: OnceLock<Instant>,
     /// How long it took; unset when it did not succeed.
     took: OnceLock<Duration>,
-    /// Whether the request was being written to a connection.
-    written: AtomicBool,
+    /// When the request began to be written to a connection; unset when it never was.
+    written: OnceLock<Instant>,
     /// Tells that it is.
     writing: Notify,
 }
@@ -50,7 +49,12 @@ impl ConnectTrace {
 
     /// Whether the request was being written to a connection, so that the server may have seen it.
     pub(super) fn is_written(&self) -> bool {
-        self.written.load(Ordering::Relaxed)
+        self.written.get().is_some()
+    }
+
+    /// How long ago the request began to be written to a connection; `None` when it never was.
+    pub(super) fn written_ago(&self) -> Option<Duration> {
+        self.written.get().map(Instant::elapsed)
     }
 
     /// Waits until the request is being written to a connection.
@@ -71,7 +75,7 @@ impl Body for TracedBody {
     type Error = std::convert::Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if !self.trace.written.swap(true, Ordering::Relaxed) {
+        if self.trace.written.set(Instant::now()).is_ok() {
             self.trace.writing.notify_one();
         }
         Poll::Ready(self.content.take().map(|content| Ok(Frame::data(content))))

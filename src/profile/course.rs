@@ -116,6 +116,12 @@ impl Course {
         Step::Over
     }
 
+    /// Whether nothing is left to send or to wait for at an instant.
+    pub(super) fn is_ending(&self, now: Duration) -> bool {
+        let is_over = |leg: &Leg| self.step(leg, self.began.unwrap_or(now), now).is_none();
+        self.legs.len() < 2 && self.legs.front().is_none_or(is_over)
+    }
+
     /// How long a round waits from now on for an answer that does not come.
     pub(super) fn be_patient(&mut self, patience: Duration) {
         self.patience = patience;

@@ -100,6 +100,12 @@ pub enum Stopped {
     Failures,
     /// The server asked to come back later than there was time for.
     RetryAfter(Duration),
+    /// Somebody ended it.
+    Interrupted,
+    /// The target answered nothing any more.
+    Silent,
+    /// The first answers all said that we may not, or that nothing is there.
+    TurnedAway,
 }
 
 /// The longest stretch without a refusal, at the highest rate.

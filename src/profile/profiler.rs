@@ -1,9 +1,12 @@
 //! The sequence: what is sent next, given what has been seen.
 
 mod beside;
+mod driven;
 mod judging;
 
 use std::time::Duration;
+
+pub use driven::Phase;
 
 use super::course::{Course, Leg, Step, Stop};
 use super::events::Events;

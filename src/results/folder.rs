@@ -229,9 +229,14 @@ pub(super) fn create_folder(root: &Path, name: &str) -> Result<PathBuf, Error> {
 
 /// The name and the time, such as `attributes-20261121T134501Z`; what a file name should not hold becomes a dash.
 pub(super) fn folder_name(header: &Header) -> String {
+    named(&header.name, header.started_unix_s)
+}
+
+/// The same of any name and time, in seconds since 1970-01-01T00:00:00Z.
+pub(super) fn named(name: &str, started_unix_s: f64) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
-    let name: String = header.name.chars().map(plain).collect();
-    let time = utc(header.started_unix_s).replace(['-', ':'], "");
+    let name: String = name.chars().map(plain).collect();
+    let time = utc(started_unix_s).replace(['-', ':'], "");
     format!("{name}-{time}")
 }
 

@@ -77,7 +77,10 @@ impl Variant {
     }
 
     /// The request of an operation with nothing in it that came from the environment.
-    pub(super) fn render_shown(&self, scenario: &Scenario, operation: &Operation) -> Result<Rendered<'_>, RenderError> {
+    ///
+    /// # Errors
+    /// As [`Variant::render`].
+    pub fn render_shown(&self, scenario: &Scenario, operation: &Operation) -> Result<Rendered<'_>, RenderError> {
         self.shown.as_ref().unwrap_or(&self.sent).render(scenario, operation)
     }
 }

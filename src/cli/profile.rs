@@ -1,0 +1,234 @@
+//! `patchload profile`: from a scenario to what the server's rate limiter is.
+
+mod costs;
+mod minimal;
+mod progress;
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::runtime::{self, Runtime};
+use url::Url;
+
+use super::arguments::ProfileArguments;
+use super::exit::{Exit, Failure};
+use super::hours::{self, Closing};
+use super::run::load;
+use super::seats::Seats;
+use super::session::{Paused, locate};
+use super::signals::Signals;
+use super::{descriptors, put, say};
+use crate::engine::{Stop, TokenKeeper};
+use crate::http;
+use crate::profile::{self, Job, Plan, Profiled, Sender, Stopped};
+use crate::results::{PROFILE_CSV, PROFILE_FILES, PROFILE_JSON, ProfileFolder};
+use crate::scenario::{Scenario, TokenPool, curl_of, curl_read};
+use costs::Costs;
+use progress::Progress;
+
+/// What all parts of the command have in common.
+struct Session<'a> {
+    arguments: &'a ProfileArguments,
+    scenario: Arc<Scenario>,
+    senders: Vec<Sender>,
+    costs: Costs,
+    runtime: Runtime,
+    /// Held from before the first request to the end, so that no signal is lost.
+    signals: Signals,
+}
+
+/// Profiles the rate limiter of a scenario's target, writes what was seen and prints what it is.
+pub(super) fn profile(arguments: &ProfileArguments) -> Result<Exit, Failure> {
+    let mut scenario = load(&arguments.scenario)?;
+    let senders = profile::offered(&scenario, variant(&scenario, arguments)?).map_err(profile::Error::from)?;
+    // Who needs two tokens does not log in ten times.
+    let tokens = u32::try_from(profile::tokens_of(&senders)).ok().and_then(NonZeroU32::new);
+    scenario.target.tokens = TokenPool::even(tokens.unwrap_or(NonZeroU32::MIN));
+    let costs = Costs::new(&scenario, arguments, &senders)?;
+    if let Some(path) = arguments.write_limit.as_ref().filter(|path| path.exists()) {
+        return Err(Failure::LimitThere(path.clone()));
+    }
+    if arguments.dry_run {
+        return dry_run(&scenario, arguments, (&costs, &senders));
+    }
+    if !arguments.quiet {
+        say(&costs.text(&scenario, &senders));
+    }
+    descriptors::raise_limit();
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
+    let signals = runtime.block_on(async { Signals::new() }).map_err(Failure::Runtime)?;
+    Session { arguments, scenario: Arc::new(scenario), senders, costs, runtime, signals }.run()
+}
+
+/// The index of the variant that the arguments name, or of the first.
+fn variant(scenario: &Scenario, arguments: &ProfileArguments) -> Result<usize, Failure> {
+    let Some(name) = &arguments.variant else { return Ok(0) };
+    let place = scenario.variants.iter().position(|variant| variant.name == *name);
+    place.ok_or_else(|| {
+        let known = scenario.variants.iter().map(|variant| format!("`{}`", variant.name)).collect();
+        Failure::NoVariant { name: name.clone(), known }
+    })
+}
+
+/// Says all that a profile would do, and does nothing of it.
+fn dry_run(
+    scenario: &Scenario,
+    arguments: &ProfileArguments,
+    (costs, senders): (&Costs, &[Sender]),
+) -> Result<Exit, Failure> {
+    let mut text = format!("{}\n", costs.text(scenario, senders));
+    for sender in senders {
+        let request = match sender.sends {
+            profile::Sends::Write => curl_of(scenario, &sender.operation, None),
+            profile::Sends::Read => curl_read(scenario).unwrap_or_default(),
+        };
+        let _ = write!(text, "\n# {}\n{request}\n", sender.label());
+    }
+    let folder = arguments.out.join(format!("{}-profile-UTCTIME", scenario.name));
+    let files = PROFILE_FILES.join(" ");
+    let _ = write!(text, "\nwould write  {}: {files}\nsent         nothing\n", folder.display());
+    put(&text)?;
+    Ok(Exit::Done)
+}
+
+impl Session<'_> {
+    fn run(mut self) -> Result<Exit, Failure> {
+        let nothing = || {
+            say("stopped before the first request; nothing was measured");
+            Ok(Exit::Interrupted)
+        };
+        if let Some(window) = self.scenario.care.window
+            && self.runtime.block_on(hours::wait(window, &mut self.signals))? == Paused::Stopped
+        {
+            return nothing();
+        }
+        let seats = Seats::new(&self.scenario, Some(NonZeroUsize::MIN));
+        let (_server, base) = locate(&self.scenario, &seats)?;
+        let reached = self.runtime.block_on(reach(&self.scenario, &base, &mut self.signals))?;
+        let Some(tokens) = reached else { return nothing() };
+        let started_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let folder = ProfileFolder::create(&self.arguments.out, &self.scenario.name, started_unix_s)?;
+        let plan = self.costs.plan_with(tokens.renewals_within(self.arguments.time));
+        let scenario = self.scenario.clone();
+        let job = Job { scenario, base, tokens, senders: self.senders.clone(), plan };
+        let (profiled, unwritten) = self.watch(job, &folder)?;
+        self.conclude(&profiled, &folder, unwritten)
+    }
+
+    /// Lets the profile go on under the eyes of the person before the screen, who may stop it; what could not be written is
+    /// told beside what came of it.
+    fn watch(&mut self, job: Job, folder: &ProfileFolder) -> Result<(Profiled, Option<Failure>), Failure> {
+        let stop = Stop::default();
+        let plan = job.plan;
+        let progress = Progress::new(&plan, self.arguments.quiet);
+        let closing = Closing::new(&self.scenario);
+        let mut unwritten = None;
+        let on_step = |step: &profile::Step<'_>| {
+            progress.step(step);
+            if step.has_thought && unwritten.is_none() {
+                unwritten = write(folder, &minimal::Seen { profiler: step.profiler, trouble: None, plan }).err();
+                if let Some(failure) = &unwritten {
+                    progress.say(&format!("error: {failure}; the profile stops"));
+                    stop.request();
+                }
+            }
+        };
+        let profiled = self.runtime.block_on(async {
+            tokio::select! {
+                profiled = profile::run(job, &stop, on_step) => profiled,
+                never = stop_on_signals(&mut self.signals, &stop, &progress) => match never {},
+                never = closing.stop(&stop) => match never {},
+            }
+        })?;
+        Ok((profiled, unwritten))
+    }
+
+    /// Writes and prints what it came to.
+    fn conclude(
+        &self,
+        profiled: &Profiled,
+        folder: &ProfileFolder,
+        mut unwritten: Option<Failure>,
+    ) -> Result<Exit, Failure> {
+        let plan = self.costs.plan;
+        let Profiled { profiler, trouble, .. } = profiled;
+        let seen = minimal::Seen { profiler, trouble: trouble.as_ref(), plan };
+        if unwritten.is_none() {
+            unwritten = write(folder, &seen).err();
+        }
+        let printed = put(&minimal::text(&seen, folder.path()));
+        let advice = self.arguments.write_limit.as_ref().map(|path| write_limit(path, minimal::limit(&seen)));
+        if let Some(failure) = unwritten {
+            return Err(failure);
+        }
+        printed.or_else(|failure| if failure.is_closed_pipe() { Ok(()) } else { Err(failure) })?;
+        advice.unwrap_or(Ok(()))?;
+        if let Some(trouble) = trouble {
+            return Err(Failure::Trouble(trouble.clone()));
+        }
+        Ok(match profiler.finding().stopped {
+            Stopped::Interrupted => {
+                say("stopped before the end; what was known by then is above");
+                Exit::Interrupted
+            }
+            _ => Exit::Done,
+        })
+    }
+}
+
+fn write(folder: &ProfileFolder, seen: &minimal::Seen<'_>) -> Result<(), Failure> {
+    folder.write(PROFILE_CSV, minimal::csv(seen).as_bytes())?;
+    Ok(folder.write(PROFILE_JSON, minimal::json(seen).as_bytes())?)
+}
+
+/// Writes the recommended limit into a file that must not be there.
+fn write_limit(path: &Path, limit: Option<String>) -> Result<(), Failure> {
+    use std::io::Write as _;
+    let Some(limit) = limit else {
+        say(&format!("no limit is known well enough to recommend one; {} was not written", path.display()));
+        return Ok(());
+    };
+    let written = std::fs::File::create_new(path).and_then(|mut file| file.write_all(limit.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Failure::LimitThere(path.to_owned()),
+        _ => Failure::Limit { path: path.to_owned(), error },
+    })
+}
+
+/// Finds out whether anybody listens and gets the tokens; `None` when a signal comes first.
+async fn reach(scenario: &Scenario, base: &Url, signals: &mut Signals) -> Result<Option<TokenKeeper>, Failure> {
+    let tokens = async {
+        http::probe(&scenario.target, base).await?;
+        let mut tokens = TokenKeeper::obtain(&scenario.target, base, |put_off| say(&put_off.to_string())).await?;
+        tokens.renew_overdue().await;
+        Ok(Some(tokens))
+    };
+    tokio::select! {
+        tokens = tokens => tokens,
+        () = signals.next() => Ok(None),
+    }
+}
+
+/// The first signal ends the profile and keeps what is known, the second leaves at once.
+async fn stop_on_signals(signals: &mut Signals, stop: &Stop, progress: &Progress) -> Infallible {
+    signals.next().await;
+    progress.say("stopping: nothing more is sent, and what is known is written; once more to leave at once");
+    stop.request();
+    signals.next().await;
+    progress.say("left at once");
+    std::process::exit(Exit::Interrupted.code().into());
+}
+
+impl Costs {
+    /// The plan, less what renewals of tokens may take of the budget.
+    fn plan_with(&self, renewals: u64) -> Plan {
+        let Some(budget) = self.budget else { return self.plan };
+        let left = budget.saturating_sub(self.logins + renewals);
+        let requests = self.plan.requests.min(u32::try_from(left).unwrap_or(u32::MAX)).max(1);
+        Plan { requests, ..self.plan }
+    }
+}
