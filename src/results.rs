@@ -23,7 +23,7 @@ use crate::measure::Header;
 
 pub use error::Error;
 pub use folder::Folder;
-pub use profile::{PROFILE_CSV, PROFILE_FILES, PROFILE_JSON, ProfileFolder};
+pub use profile::ProfileFolder;
 pub use rates::{Efficiency, Estimate, Rates};
 pub use read::{read, rebuild};
 pub use set::{Entry, Figure, FigureSpread, Figures, LeftOut, Set, SetFolder, SetPlan, is_set, rebuild_set};

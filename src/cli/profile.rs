@@ -1,7 +1,6 @@
 //! `patchload profile`: from a scenario to what the server's rate limiter is.
 
 mod costs;
-mod minimal;
 mod progress;
 
 use std::convert::Infallible;
@@ -9,7 +8,7 @@ use std::fmt::Write as _;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::{self, Runtime};
 use url::Url;
@@ -24,9 +23,10 @@ use super::signals::Signals;
 use super::{descriptors, put, say};
 use crate::engine::{Stop, TokenKeeper};
 use crate::http;
-use crate::profile::{self, Job, Plan, Profiled, Sender, Stopped};
-use crate::results::{PROFILE_CSV, PROFILE_FILES, PROFILE_JSON, ProfileFolder};
-use crate::scenario::{Scenario, TokenPool, curl_of, curl_read};
+use crate::profile::{self, Claims, End, Job, Key, Plan, Profile, Profiled, Profiler, Sender, Stopped};
+use crate::report;
+use crate::results::ProfileFolder;
+use crate::scenario::{Endpoint, Scenario, TokenPool, curl_of, curl_read};
 use costs::Costs;
 use progress::Progress;
 
@@ -89,7 +89,7 @@ fn dry_run(
         let _ = write!(text, "\n# {}\n{request}\n", sender.label());
     }
     let folder = arguments.out.join(format!("{}-profile-UTCTIME", scenario.name));
-    let files = PROFILE_FILES.join(" ");
+    let files = format!("{} {}", profile::JSON, profile::CSV);
     let _ = write!(text, "\nwould write  {}: {files}\nsent         nothing\n", folder.display());
     put(&text)?;
     Ok(Exit::Done)
@@ -113,24 +113,25 @@ impl Session<'_> {
         let started_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let folder = ProfileFolder::create(&self.arguments.out, &self.scenario.name, started_unix_s)?;
         let plan = self.costs.plan_with(tokens.renewals_within(self.arguments.time));
+        let head = Head::new(&self.scenario, &self.senders, (started_unix_s, plan));
         let scenario = self.scenario.clone();
         let job = Job { scenario, base, tokens, senders: self.senders.clone(), plan };
-        let (profiled, unwritten) = self.watch(job, &folder)?;
-        self.conclude(&profiled, &folder, unwritten)
+        let (profiled, unwritten) = self.watch(job, &head, &folder)?;
+        conclude(self.arguments, (&head, &profiled), &folder, unwritten)
     }
 
-    /// Lets the profile go on under the eyes of the person before the screen, who may stop it; what could not be written is
-    /// told beside what came of it.
-    fn watch(&mut self, job: Job, folder: &ProfileFolder) -> Result<(Profiled, Option<Failure>), Failure> {
+    /// Lets the profile go on under the eyes of the person before the screen, who may stop it. Its files are written whenever
+    /// all that is known was weighed anew; what could not be written stops it, and is told beside what came of it.
+    fn watch(&mut self, job: Job, head: &Head, folder: &ProfileFolder) -> Result<(Profiled, Option<Failure>), Failure> {
         let stop = Stop::default();
-        let plan = job.plan;
-        let progress = Progress::new(&plan, self.arguments.quiet);
+        let progress = Progress::new(&job.plan, self.arguments.quiet);
         let closing = Closing::new(&self.scenario);
         let mut unwritten = None;
         let on_step = |step: &profile::Step<'_>| {
             progress.step(step);
             if step.has_thought && unwritten.is_none() {
-                unwritten = write(folder, &minimal::Seen { profiler: step.profiler, trouble: None, plan }).err();
+                let so_far = head.profile(step.profiler, step.claims, (step.requests, step.now));
+                unwritten = write(folder, &so_far).err();
                 if let Some(failure) = &unwritten {
                     progress.say(&format!("error: {failure}; the profile stops"));
                     stop.request();
@@ -146,43 +147,83 @@ impl Session<'_> {
         })?;
         Ok((profiled, unwritten))
     }
+}
 
-    /// Writes and prints what it came to.
-    fn conclude(
-        &self,
-        profiled: &Profiled,
-        folder: &ProfileFolder,
-        mut unwritten: Option<Failure>,
-    ) -> Result<Exit, Failure> {
-        let plan = self.costs.plan;
-        let Profiled { profiler, trouble, .. } = profiled;
-        let seen = minimal::Seen { profiler, trouble: trouble.as_ref(), plan };
-        if unwritten.is_none() {
-            unwritten = write(folder, &seen).err();
+/// What is known of a profile before its first request.
+struct Head {
+    name: String,
+    target: String,
+    started_unix_s: f64,
+    keys: Vec<Key>,
+    plan: Plan,
+}
+
+impl Head {
+    fn new(scenario: &Scenario, senders: &[Sender], (started_unix_s, plan): (f64, Plan)) -> Self {
+        let target = match &scenario.target.endpoint {
+            Endpoint::Simulator(_) => "the embedded simulator".to_owned(),
+            Endpoint::Url(url) => url.to_string(),
+        };
+        let keys = senders.iter().map(|sender| Key { label: sender.label(), differs: sender.differs.clone() });
+        Self { name: scenario.name.clone(), target, started_unix_s, keys: keys.collect(), plan }
+    }
+
+    /// What a profile comes to, as far as it got: so many requests, and so long.
+    fn profile(&self, profiler: &Profiler, claims: &Claims, (requests, elapsed): (u32, Duration)) -> Profile {
+        let Self { name, target, started_unix_s, keys, plan } = self;
+        let (finding, log) = (profiler.finding().clone(), profiler.log().clone());
+        Profile {
+            name: name.clone(),
+            target: target.clone(),
+            started_unix_s: *started_unix_s,
+            keys: keys.clone(),
+            plan: *plan,
+            claims: claims.compare(&finding, &log),
+            end: if finding.stopped == Stopped::Interrupted { End::Interrupted } else { End::Finished },
+            finding,
+            fits: profiler.fits().to_vec(),
+            log,
+            elapsed,
+            requests,
         }
-        let printed = put(&minimal::text(&seen, folder.path()));
-        let advice = self.arguments.write_limit.as_ref().map(|path| write_limit(path, minimal::limit(&seen)));
-        if let Some(failure) = unwritten {
-            return Err(failure);
-        }
-        printed.or_else(|failure| if failure.is_closed_pipe() { Ok(()) } else { Err(failure) })?;
-        advice.unwrap_or(Ok(()))?;
-        if let Some(trouble) = trouble {
-            return Err(Failure::Trouble(trouble.clone()));
-        }
-        Ok(match profiler.finding().stopped {
-            Stopped::Interrupted => {
-                say("stopped before the end; what was known by then is above");
-                Exit::Interrupted
-            }
-            _ => Exit::Done,
-        })
     }
 }
 
-fn write(folder: &ProfileFolder, seen: &minimal::Seen<'_>) -> Result<(), Failure> {
-    folder.write(PROFILE_CSV, minimal::csv(seen).as_bytes())?;
-    Ok(folder.write(PROFILE_JSON, minimal::json(seen).as_bytes())?)
+/// Writes and prints what it came to.
+fn conclude(
+    arguments: &ProfileArguments,
+    (head, profiled): (&Head, &Profiled),
+    folder: &ProfileFolder,
+    mut unwritten: Option<Failure>,
+) -> Result<Exit, Failure> {
+    let Profiled { profiler, claims, trouble, requests, elapsed } = profiled;
+    let answer = head.profile(profiler, claims, (*requests, *elapsed));
+    if unwritten.is_none() {
+        unwritten = write(folder, &answer).err();
+    }
+    let files = format!("files        {}\n", folder.path().display());
+    let printed = put(&format!("{}{files}", report::profile(&answer)));
+    let advice = arguments.write_limit.as_ref().map(|path| write_limit(path, None));
+    if let Some(failure) = unwritten {
+        return Err(failure);
+    }
+    printed.or_else(|failure| if failure.is_closed_pipe() { Ok(()) } else { Err(failure) })?;
+    advice.unwrap_or(Ok(()))?;
+    if let Some(trouble) = trouble {
+        return Err(Failure::Trouble(trouble.clone()));
+    }
+    Ok(match profiler.finding().stopped {
+        Stopped::Interrupted => {
+            say("stopped before the end; what was known by then is above");
+            Exit::Interrupted
+        }
+        _ => Exit::Done,
+    })
+}
+
+fn write(folder: &ProfileFolder, so_far: &Profile) -> Result<(), Failure> {
+    folder.write(profile::CSV, &profile::csv(so_far))?;
+    Ok(folder.write(profile::JSON, &profile::json(so_far))?)
 }
 
 /// Writes the recommended limit into a file that must not be there.

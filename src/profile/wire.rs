@@ -8,13 +8,15 @@ mod senders;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::LocalSet;
 use url::Url;
 
+use super::claims::Claims;
 use super::log::Answer;
-use super::profiler::{Plan, Profiler};
-use super::said::Said;
+use super::plan::Plan;
+use super::profiler::Profiler;
 use crate::engine::{Keyring, RunClock, Stop, TokenKeeper};
 use crate::http::{Ask, ClientError, Clients, HttpUser, Purpose, Tried};
 use crate::measure::{self, Outcome};
@@ -57,8 +59,12 @@ pub struct Job {
 pub struct Profiled {
     /// The log and the finding.
     pub profiler: Profiler,
-    /// What answers said about quotas, in the order in which they came.
-    pub said: Vec<Said>,
+    /// What answers said about quotas.
+    pub claims: Claims,
+    /// Requests that were sent.
+    pub requests: u32,
+    /// How long it took.
+    pub elapsed: Duration,
     /// What made it impossible to go on, where anything did.
     pub trouble: Option<Trouble>,
 }

@@ -190,6 +190,9 @@ fn stopped(profile: &Profile) -> String {
         Stopped::Requests => "all requests of the budget were sent".to_owned(),
         Stopped::Time => "the time was over".to_owned(),
         Stopped::Failures => "the server failed several times in a row".to_owned(),
+        Stopped::Interrupted => "somebody stopped it".to_owned(),
+        Stopped::Silent => "the server answered no more".to_owned(),
+        Stopped::TurnedAway => "the server let none of the first requests in".to_owned(),
         Stopped::RetryAfter(wait) => format!("the server asked to come back only after {}", duration(wait)),
     }
 }

@@ -4,15 +4,6 @@ use std::path::{Path, PathBuf};
 
 use super::{Error, folder};
 
-/// The files of a profile's folder, in the order in which a reader wants them.
-pub const PROFILE_FILES: [&str; 2] = [PROFILE_JSON, PROFILE_CSV];
-
-/// What a profile came to.
-pub const PROFILE_JSON: &str = "profile.json";
-
-/// Every request of a profile.
-pub const PROFILE_CSV: &str = "profile.csv";
-
 /// The folder of a profile. Dropping it leaves everything as it was last written.
 #[derive(Debug)]
 pub struct ProfileFolder {
@@ -57,8 +48,8 @@ mod tests {
         let names = folders.each_ref().map(|folder| folder.path().file_name().unwrap().to_str().unwrap().to_owned());
         assert!(names[0].starts_with("a-b-profile-20261121T") && names[1] == format!("{}-2", names[0]), "{names:?}");
         for bytes in [&b"long"[..], b"new"] {
-            folders[0].write(PROFILE_CSV, bytes).unwrap();
-            assert_eq!(fs::read(folders[0].path().join(PROFILE_CSV)).unwrap(), bytes);
+            folders[0].write("profile.csv", bytes).unwrap();
+            assert_eq!(fs::read(folders[0].path().join("profile.csv")).unwrap(), bytes);
         }
     }
 }

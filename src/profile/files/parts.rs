@@ -138,6 +138,9 @@ enum Why {
     Time,
     Failures,
     RetryAfter,
+    Interrupted,
+    Silent,
+    TurnedAway,
 }
 
 /// What it might have cost.
@@ -241,6 +244,9 @@ impl Stop {
             Stopped::Requests => (Why::Requests, None),
             Stopped::Time => (Why::Time, None),
             Stopped::Failures => (Why::Failures, None),
+            Stopped::Interrupted => (Why::Interrupted, None),
+            Stopped::Silent => (Why::Silent, None),
+            Stopped::TurnedAway => (Why::TurnedAway, None),
             Stopped::RetryAfter(wait) => (Why::RetryAfter, Some(wait.as_secs_f64())),
         };
         Self { why, retry_after_s: retry_after }

@@ -8,7 +8,7 @@ use super::Profiled;
 use crate::engine::Stop;
 use crate::http::Tried;
 use crate::measure::{self, Outcome};
-use crate::profile::{Answer, Next, Observation, Plan, Profiler, Said, Stopped};
+use crate::profile::{Answer, Claims, Next, Observation, Plan, Profiler, Stopped};
 use crate::units::Timer;
 
 /// A target that answered none of so many requests in a row is gone.
@@ -26,6 +26,9 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// A plan whose first request is later than this is made again, from a later instant on.
 const LATE: Duration = Duration::from_millis(5);
 
+/// The next search is foreseen to take so many times as long as the one before.
+const MARGIN: f64 = 1.25;
+
 /// How often at most.
 const PLANS: u32 = 3;
 
@@ -37,7 +40,9 @@ pub struct Step<'a> {
     /// What was sent and answered, and what is known.
     pub profiler: &'a Profiler,
     /// What answers said about quotas.
-    pub said: &'a [Said],
+    pub claims: &'a Claims,
+    /// Requests that were sent.
+    pub requests: u32,
     /// Whether everything was weighed anew before it.
     pub has_thought: bool,
 }
@@ -85,7 +90,8 @@ pub(super) struct Driver<T, S> {
     send: S,
     /// Requests under way; dropping it gives them up.
     flights: JoinSet<Landed>,
-    said: Vec<Said>,
+    claims: Claims,
+    sent: u32,
     /// The latest instant that the profiler was told.
     told: Duration,
     /// How long the next search is likely to take.
@@ -107,7 +113,8 @@ where
             timer,
             send,
             flights: JoinSet::new(),
-            said: Vec::new(),
+            claims: Claims::default(),
+            sent: 0,
             told: Duration::ZERO,
             foreseen: Duration::ZERO,
             watch: Watch::default(),
@@ -118,8 +125,13 @@ where
     /// Goes on until nothing is left to do, or `stop` is requested.
     pub(super) async fn drive(mut self, stop: &Stop, mut on_step: impl FnMut(&Step<'_>)) -> Profiled {
         loop {
+            let began = self.timer.now();
             let (next, has_thought) = self.next().await;
-            on_step(&Step { now: self.timer.now(), profiler: &self.profiler, said: &self.said, has_thought });
+            on_step(&self.step(has_thought));
+            if has_thought {
+                // Whatever is done at that occasion holds up what was planned, too.
+                self.foreseen = self.timer.now().saturating_sub(began).mul_f64(MARGIN);
+            }
             if next == Next::Done {
                 break;
             }
@@ -130,7 +142,14 @@ where
             }
         }
         self.hear_the_last().await;
-        Profiled { profiler: self.profiler, said: self.said, trouble: self.trouble }
+        let (requests, elapsed) = (self.sent, self.timer.now());
+        let Self { profiler, claims, trouble, .. } = self;
+        Profiled { profiler, claims, requests, elapsed, trouble }
+    }
+
+    fn step(&self, has_thought: bool) -> Step<'_> {
+        let Self { profiler, claims, sent, .. } = self;
+        Step { now: self.timer.now(), profiler, claims, requests: *sent, has_thought }
     }
 
     /// Does what is next, but nothing after the end: the profiler hears then that time is over.
@@ -165,7 +184,7 @@ where
             });
             let (profiler, next) = thinking.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
             let now = self.timer.now();
-            self.foreseen = now.saturating_sub(began).mul_f64(1.25);
+            self.foreseen = now.saturating_sub(began).mul_f64(MARGIN);
             let is_late = matches!(next, Next::Send { at, .. } if at + LATE < now);
             if !is_late || plan == PLANS {
                 (self.profiler, self.told) = (profiler, from);
@@ -177,6 +196,7 @@ where
 
     /// Sends a request that was due at an instant.
     fn launch(&mut self, due: Duration, key: usize) {
+        self.sent += 1;
         let sending = (self.send)(key);
         self.flights.spawn_local(async move {
             let (answer, tried) = sending.await;
@@ -211,9 +231,7 @@ where
     fn note(&mut self, landed: Landed) {
         let Landed { observation, tried } = landed;
         let Observation { key, received, answer, .. } = observation;
-        if !tried.quota.is_empty() {
-            self.said.push(Said { at: received, key, answer, headers: tried.quota });
-        }
+        self.claims.note(received, key, matches!(answer, Answer::Refused { .. }), &tried.quota);
         self.profiler.note(observation);
         if let Some(trouble) = self.watch.see(&tried.attempt.answer).filter(|_| self.trouble.is_none()) {
             let is_silent = matches!(trouble, Trouble::Silent { .. });
