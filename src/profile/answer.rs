@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Plan;
-use super::claims::Claim;
-use super::finding::{Finding, Unrefused};
+use super::claims::{Claim, Says, Standing, Unit};
+use super::finding::{Finding, Unrefused, Verdict};
 use super::fit::Fit;
 use super::log::{Answer, Log, Observation};
 use super::scope::{Dimension, Sharing};
@@ -57,6 +57,16 @@ pub enum End {
 }
 
 impl Profile {
+    /// What the server says of a quota that too little was seen of to say anything else: declared, and not verified.
+    pub fn declared(&self) -> impl Iterator<Item = &Claim> {
+        let is_unknown = self.finding.verdict == Verdict::Undecided;
+        let is_quota = |claim: &&Claim| {
+            matches!(claim.says, Says::Quota { window_s: Some(_), unit: Unit::Requests, .. })
+                && claim.standing == Standing::NotTested
+        };
+        self.claims.iter().filter(is_quota).filter(move |_| is_unknown)
+    }
+
     /// What is known of who shares the quota of one of the limiters, with the key that was tried.
     pub fn sharing(&self, tier: usize) -> impl Iterator<Item = (&Key, &Sharing)> {
         let of_tier = self.finding.scope.iter().filter(move |sharing| sharing.tier == tier);

@@ -146,3 +146,6 @@ pub fn held_against(mut claims: Vec<Claim>, finding: &Finding, log: &Log) -> Vec
     quotas::judge(&mut claims, finding, log);
     claims
 }
+
+#[cfg(test)]
+mod tests;

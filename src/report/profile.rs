@@ -4,7 +4,7 @@ mod claimed;
 mod limiter;
 mod scope;
 
-use crate::profile::{Check, End, Family, Finding, Kind, Profile, Stopped, Verdict};
+use crate::profile::{Check, Claim, End, Family, Finding, Fit, Kind, Profile, Says, Stopped, Verdict};
 use crate::units::format::{count, duration, per_second, percent};
 
 use super::text::{UNKNOWN, plural, sentence, wrapped_at};
@@ -32,9 +32,9 @@ fn paragraph(profile: &Profile) -> String {
     let mut clauses = vec![verdict(profile)];
     if finding.stands() {
         let figures = finding.figures();
-        for figures in &figures {
-            let limiter = Described(figures);
-            clauses.extend([limiter.resets(), limiter.refusals()]);
+        match figures.as_slice() {
+            [one] => clauses.extend([Described(one).resets(), Described(one).refusals()]),
+            _ => clauses.extend(together(finding)),
         }
         clauses.extend((0..figures.len()).filter_map(|tier| Shares::of(profile, tier).clause()));
         if finding.scope.is_empty() {
@@ -44,6 +44,13 @@ fn paragraph(profile: &Profile) -> String {
         clauses.push(without_model(profile));
     }
     clauses.iter().map(|clause| sentence(clause)).collect::<Vec<_>>().join(" ")
+}
+
+/// What several limiters admit together.
+fn together(finding: &Finding) -> Option<String> {
+    let burst = format!("together they admit {} at once after a pause", plural_of(finding.safe_burst()?, "request"));
+    let rate = finding.sustainable().map(|rate| format!(", and {} in the long run", limiter::rate_of(rate)));
+    Some(burst + &rate.unwrap_or_default())
 }
 
 /// What the verdict is, and what the server admits by it.
@@ -76,8 +83,22 @@ fn verdict(profile: &Profile) -> String {
         Verdict::NoLimit => {
             format!("no limit found up to {}", per_second(finding.unrefused.rate))
         }
-        Verdict::Undecided => "undecided: too little was seen to say what the server limits".to_owned(),
+        Verdict::Undecided => declared(profile)
+            .unwrap_or_else(|| "undecided: too little was seen to say what the server limits".to_owned()),
     }
+}
+
+/// What the server itself says where nothing else is known.
+fn declared(profile: &Profile) -> Option<String> {
+    let claim = |claim: &Claim| match claim.says {
+        Says::Quota { limit, window_s, unit, .. } => {
+            Some(format!("{} by {}", claimed::quota(limit, window_s, unit), claim.source))
+        }
+        Says::Remaining { .. } | Says::Reset { .. } | Says::RetryAfter { .. } => None,
+    };
+    let claims: Vec<_> = profile.declared().filter_map(claim).collect();
+    let is_any = !claims.is_empty();
+    is_any.then(|| format!("declared, not verified: the server says that it admits {}", claims.join(", and ")))
 }
 
 fn best_kind(finding: &Finding) -> Option<Kind> {
@@ -124,12 +145,15 @@ fn items(profile: &Profile) -> Vec<(&'static str, String)> {
     if finding.stands() {
         let figures = finding.figures();
         for (n, figures) in figures.iter().enumerate() {
-            items.extend(of_limiter(&Described(figures), figures.theory.kind));
+            items.extend(of_limiter(&Described(figures)));
             let shares = Shares::of(profile, n);
             items.extend(shares.clause().map(|clause| ("scope", clause)));
             items.extend(shares.evidence().map(|line| ("", line)));
         }
-        items.push(("sustainable", finding.sustainable().map_or_else(|| UNKNOWN.to_owned(), limiter::rate_of)));
+        // Of one limiter, that is its rate.
+        if figures.len() > 1 {
+            items.push(("sustainable", finding.sustainable().map_or_else(|| UNKNOWN.to_owned(), limiter::rate_of)));
+        }
         items.push((
             "burst",
             finding
@@ -137,9 +161,11 @@ fn items(profile: &Profile) -> Vec<(&'static str, String)> {
                 .map_or_else(|| UNKNOWN.to_owned(), |burst| format!("{} at once after a pause", count(burst.into()))),
         ));
     }
-    let kind = best_kind(finding);
-    items.extend(finding.checks.iter().map(|check| ("predicted", tested(check, kind))));
-    items.extend(profile.claims.iter().map(|claim| ("claim", claimed::claim(claim))));
+    if finding.verdict == Verdict::Unknown {
+        items.extend(finding.best.as_ref().map(|fit| ("closest", closest(fit))));
+    }
+    items.extend(predictions(finding));
+    items.extend(profile.claims.iter().map(claimed::claim));
     let (requests, time) = (count(profile.requests.into()), duration(profile.elapsed));
     let (most, longest) = (count(profile.plan.requests.into()), duration(profile.plan.time));
     items.push(("cost", format!("{requests} requests in {time}, of at most {most} in {longest}")));
@@ -147,20 +173,37 @@ fn items(profile: &Profile) -> Vec<(&'static str, String)> {
     items
 }
 
+/// What explains the log best where nothing explains it.
+fn closest(fit: &Fit) -> String {
+    let kinds: Vec<_> = fit.hypothesis.tiers.iter().map(|theory| theory.kind.to_string()).collect();
+    let surprises = plural_of(fit.surprises, "outcome");
+    format!("{}, for which {surprises} would be all but impossible", kinds.join(" and "))
+}
+
+/// What was predicted and what came of it: of the latest test, and of those before it, whose failure was evidence for
+/// another explanation.
+fn predictions(finding: &Finding) -> impl Iterator<Item = (&'static str, String)> {
+    // A test goes from slower to faster.
+    let begins = |pair: &[Check]| pair[1].share <= pair[0].share;
+    let latest = finding.checks.windows(2).rposition(begins).map_or(0, |place| place + 1);
+    let kind = best_kind(finding);
+    let name = move |n: usize| if n < latest { "earlier" } else { "predicted" };
+    finding.checks.iter().enumerate().map(move |(n, check)| (name(n), tested(check, kind)))
+}
+
 /// What is known of one limiter.
-fn of_limiter(limiter: &Described<'_>, kind: Kind) -> Vec<(&'static str, String)> {
-    let (time, each) = (limiter.time(), "for each request");
+fn of_limiter(limiter: &Described<'_>) -> Vec<(&'static str, String)> {
+    let kind = limiter.0.theory.kind;
     let timed = match kind.family {
         Family::Concurrency => None,
-        _ if kind.is_bucket() => Some(("regained", format!("{time} {each}"))),
-        _ => Some(("window", time)),
+        _ if kind.is_bucket() => Some(("regained", format!("{} for each request", limiter.time()))),
+        _ => Some(("window", limiter.time())),
     };
-    let limit = ("limit", limiter.limit());
-    [Some(("model", limiter::name(kind))), Some(limit), timed, limiter.rate().map(|rate| ("rate", rate))]
-        .into_iter()
-        .flatten()
-        .chain([("resets", limiter.resets()), ("refused", limiter.refusals())])
-        .collect()
+    let mut items = vec![("model", limiter::name(kind)), ("limit", limiter.limit())];
+    items.extend(timed);
+    items.extend(limiter.rate().map(|rate| ("rate", rate)));
+    items.extend([("resets", limiter.resets()), ("refused", limiter.refusals())]);
+    items
 }
 
 /// A prediction and what came of it.
@@ -173,12 +216,8 @@ fn tested(check: &Check, kind: Option<Kind>) -> String {
         format!("{sent} at {} of the rate", percent(check.share))
     };
     let word = if check.holds() { "as predicted" } else { "NOT as predicted" };
-    format!(
-        "of {how} {} admitted, {word}: {} (give or take {}) were expected",
-        was(check.admitted),
-        count(check.expected.into()),
-        count(check.tolerance.into())
-    )
+    let (expected, tolerance) = (count(check.expected.into()), count(check.tolerance.into()));
+    format!("of {how} {} admitted, {word}: {expected}, give or take {tolerance}", was(check.admitted))
 }
 
 fn stopped(profile: &Profile) -> String {

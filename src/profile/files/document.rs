@@ -56,18 +56,20 @@ enum Proof {
     Unknown,
     NoLimit,
     Undecided,
+    Declared,
 }
 
 impl Proof {
     /// The word for a verdict, and the kinds that it names.
-    fn of(verdict: &Verdict) -> (Self, &[Kind]) {
-        let word = match verdict {
+    fn of(profile: &Profile) -> (Self, &[Kind]) {
+        let word = match &profile.finding.verdict {
             Verdict::Equivalent(kinds) => return (Self::Equivalent, kinds),
             Verdict::Identified => Self::Identified,
             Verdict::NotVerified => Self::NotVerified,
             Verdict::NotConfirmed => Self::NotConfirmed,
             Verdict::Unknown => Self::Unknown,
             Verdict::NoLimit => Self::NoLimit,
+            Verdict::Undecided if profile.declared().next().is_some() => Self::Declared,
             Verdict::Undecided => Self::Undecided,
         };
         (word, &[])
@@ -77,7 +79,7 @@ impl Proof {
 impl Document {
     pub(super) fn of(profile: &Profile) -> Self {
         let finding = &profile.finding;
-        let (verdict, equivalent) = Proof::of(&finding.verdict);
+        let (verdict, equivalent) = Proof::of(profile);
         let label = |key: usize| profile.keys.get(key);
         Self {
             schema: SCHEMA,

@@ -1,52 +1,59 @@
 //! What the server says of its limits, in words.
 
+use std::time::Duration;
+
 use crate::profile::{Claim, Says, Standing, Unit};
-use crate::units::format::{count, percent, seconds};
+use crate::units::format::{count, exact_duration, percent, seconds};
 
 use super::super::text::clipped;
 
 /// Names of quotas come from the server: so many characters of them are shown.
 const LONGEST_NAME: usize = 40;
 
-/// What a header or a setting says, and whether it is so.
-pub(super) fn claim(claim: &Claim) -> String {
-    let name =
-        if claim.name.is_empty() { String::new() } else { format!(" \"{}\"", clipped(&claim.name, LONGEST_NAME)) };
+/// A claim under the name of its line: what a header or a setting says, and whether it is so.
+pub(super) fn claim(claim: &Claim) -> (&'static str, String) {
+    let name = clipped(&claim.name, LONGEST_NAME);
+    let name = if name.is_empty() { name } else { format!(" \"{name}\"") };
     let word = match claim.standing {
         Standing::True => "true",
         Standing::Wrong => "WRONG",
         Standing::NotTested => "not tested",
     };
-    format!("{word}: {}{name} says {}", claim.source, says(&claim.says))
+    let line = if matches!(claim.says, Says::RetryAfter { .. }) { "retry-after" } else { "claim" };
+    (line, format!("{word}: {}{name} says {}", claim.source, says(&claim.says)))
+}
+
+/// `300 requests per 1m`.
+pub(super) fn quota(limit: u64, window_s: Option<f64>, unit: Unit) -> String {
+    let of = match unit {
+        Unit::Requests => "requests",
+        Unit::Concurrent => "requests in flight",
+        Unit::Other => "of something else than requests",
+    };
+    let window = window_s.and_then(|window| Duration::try_from_secs_f64(window).ok());
+    let per = window.map(|window| format!(" per {}", exact_duration(window))).unwrap_or_default();
+    format!("{} {of}{per}", count(limit))
 }
 
 fn says(says: &Says) -> String {
     match *says {
-        Says::Quota { limit, window_s, unit, .. } => {
-            let of = match unit {
-                Unit::Requests => "",
-                Unit::Concurrent => " in flight",
-                Unit::Other => " of something else than requests",
-            };
-            let per = window_s.map(|window| format!(" per {}", seconds(window))).unwrap_or_default();
-            format!("{}{of}{per}", count(limit))
-        }
+        Says::Quota { limit, window_s, unit, .. } => quota(limit, window_s, unit),
         Says::Remaining { tested, right } => {
-            format!("how many are left{}", share("was within one of it", right, tested))
+            format!("how many are left{}", share(("were right to within one", right), tested))
         }
         Says::Reset { tested, whole, next } if next > whole => {
-            format!("when to come back{}", share("named when the next request is admitted", next, tested))
+            format!("when to come back{}", share(("named when the next request is admitted", next), tested))
         }
         Says::Reset { tested, whole, .. } => {
-            format!("when all begins anew{}", share("named when the quota is whole again", whole, tested))
+            format!("when all begins anew{}", share(("named when the quota is whole again", whole), tested))
         }
         Says::RetryAfter { tested, enough, too_long_s, too_short_s, constant_s } => {
-            let mut text = format!("when to come back{}", share("was long enough", enough, tested));
-            if let Some(over) = too_long_s.filter(|_| tested > 0) {
-                text = format!("{text}, half of them by less than {}", seconds(over));
+            let mut text = format!("when to come back{}", share(("were long enough", enough), tested));
+            if let Some(over) = too_long_s {
+                text = format!("{text}, typically by {} too long", seconds(over));
             }
             if let Some(under) = too_short_s {
-                text = format!("{text}; at worst {} were missing", seconds(under));
+                text = format!("{text}; the worst one lacks {}", seconds(under));
             }
             if let Some(constant) = constant_s {
                 text = format!("{text}; it is {} whatever is left to wait", seconds(constant));
@@ -56,14 +63,11 @@ fn says(says: &Says) -> String {
     }
 }
 
-/// `, and 98.0% of 300 did so`; what could not be tested, as nothing.
-fn share(did: &str, right: u32, tested: u32) -> String {
+/// `: of 300 that could be tested 98.0% were right`; nothing where none could.
+fn share((did, right): (&str, u32), tested: u32) -> String {
     if tested == 0 {
         return String::new();
     }
-    format!(
-        ": {} of {} that could be tested {did}",
-        percent(f64::from(right) / f64::from(tested)),
-        count(tested.into())
-    )
+    let share = percent(f64::from(right) / f64::from(tested));
+    format!(": of {} that could be tested {share} {did}", count(tested.into()))
 }

@@ -53,13 +53,14 @@ impl<'a> Shares<'a> {
         self.tried.iter().map(|(key, sharing)| {
             let said = match sharing.shared() {
                 Shared::Yes => "shares the quota",
-                Shared::No => "has its own quota",
+                Shared::No => "has a quota of its own",
                 Shared::Unclear => "is unclear",
             };
             let Sharing { refused, admitted, controls, strange, .. } = sharing;
+            let (exhausted, others) = (refused + admitted, controls + strange);
             format!(
-                "{} {said}: {admitted} admitted and {refused} refused while the quota was used up, {controls} and {strange} \
-                 while it was not",
+                "{} {said}: {admitted} of {exhausted} admitted while the quota was used up, {controls} of {others} while \
+                 it was not",
                 key.label
             )
         })
