@@ -7,6 +7,7 @@
 //! of this module that sends anything.
 
 mod account;
+mod advice;
 mod answer;
 mod claims;
 mod clues;
@@ -33,11 +34,12 @@ mod theory;
 mod verify;
 mod wire;
 
+pub use advice::Advice;
 pub use answer::{End, Key, Profile};
 pub use claims::{Claim, Claims, Says, Standing, Unit, claimed_limits, held_against};
 pub use figures::{Estimate, Figures};
 pub use files::{CSV, JSON, SCHEMA, csv, json};
-pub use finding::{Check, Finding, Measured, Stopped, Unrefused, Verdict};
+pub use finding::{Check, Finding, Measured, Proof, Spent, Stopped, Unrefused, Verdict};
 pub use fit::{Fit, fit};
 pub use interval::Interval;
 pub use log::{Answer, Log, Observation};

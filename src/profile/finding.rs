@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::advice::Advice;
 use super::fit::Fit;
 use super::interval::Interval;
 use super::scope::Sharing;
@@ -20,6 +21,12 @@ pub struct Finding {
     pub scope: Vec<Sharing>,
     /// What was predicted and what came of it.
     pub checks: Vec<Check>,
+    /// The limit to impose on oneself, where it is known well enough to give any.
+    pub advice: Option<Advice>,
+    /// The run that kept to the latest advice; none where no rate was held long enough to say anything.
+    pub proof: Option<Proof>,
+    /// What had been spent when the first prediction was put to the test.
+    pub before_test: Option<Spent>,
     /// Why nothing more was sent.
     pub stopped: Stopped,
     /// The highest rate that was admitted without a refusal, and for how long.
@@ -85,6 +92,40 @@ impl Check {
     pub fn holds(&self) -> bool {
         self.expected.abs_diff(self.admitted) <= self.tolerance
     }
+}
+
+/// So many windows without a refusal prove an advice.
+const WINDOWS: u32 = 5;
+
+/// What came of a run at the pace that is advised, after it was predicted that nothing of it would be refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proof {
+    /// For how many windows it was held; of buckets for how many times that it takes them to fill.
+    pub windows: u32,
+    /// Requests.
+    pub requests: u32,
+    /// How many of them were refused.
+    pub refused: u32,
+}
+
+impl Proof {
+    /// Whether it was held for five windows without a refusal.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.windows >= WINDOWS && self.refused == 0
+    }
+
+    /// The windows for which an advice is held, if there are requests and time enough.
+    pub(super) const ALL: u32 = WINDOWS;
+}
+
+/// What a part of a profile cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spent {
+    /// Requests of the key under test and of others.
+    pub requests: u32,
+    /// Time.
+    pub time: Duration,
 }
 
 /// Why nothing more was sent.

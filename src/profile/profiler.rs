@@ -3,6 +3,7 @@
 mod beside;
 mod driven;
 mod judging;
+mod proving;
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ pub use driven::Phase;
 
 use super::course::{Course, Leg, Step, Stop};
 use super::events::Events;
-use super::finding::{Check, Finding, Stopped, Unrefused, Verdict};
+use super::finding::{Finding, Stopped, Unrefused, Verdict};
 use super::fit::{Fit, describe};
 use super::log::{Answer, Log, Observation};
 use super::plan::{Next, Plan};
@@ -45,6 +46,9 @@ enum Stage {
 
 /// Predictions put to the test at most: one that fails is evidence for the next answer.
 const TESTS: u32 = 3;
+
+/// A lead in Schwarz's criterion that is clear.
+const CLEAR: f64 = 10.0;
 
 /// A server that fails so often in a row is left alone.
 const FAILURES: usize = 3;
@@ -91,6 +95,9 @@ impl Profiler {
             tiers: Vec::new(),
             scope: Vec::new(),
             checks: Vec::new(),
+            advice: None,
+            proof: None,
+            before_test: None,
             stopped: Stopped::Done,
             unrefused: Unrefused::default(),
         };
@@ -215,8 +222,12 @@ impl Profiler {
 
     /// Ends the profile with what is known.
     fn conclude(&mut self) {
+        if matches!(self.stage, Stage::Verifying(_)) {
+            self.finding.verdict = Verdict::NotVerified;
+        }
         self.stage = Stage::Over;
         self.finding.unrefused = rivals::unrefused(&self.log);
+        self.advise();
         if let Some(best) = &self.finding.best
             && self.plan.others > 0
         {
@@ -265,10 +276,7 @@ impl Profiler {
                 }
             }
             Stage::Verifying(verification) => {
-                let checks = verification.checks(&self.log, &self.course);
-                let holds = checks.iter().all(Check::holds);
-                self.finding.checks.extend(checks);
-                self.finding.verdict = if holds { Verdict::Identified } else { Verdict::NotConfirmed };
+                self.take_test(&verification);
                 if self.answer.is_some() {
                     return self.conclude();
                 }

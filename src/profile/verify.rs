@@ -2,78 +2,182 @@
 
 use std::time::Duration;
 
+use super::advice::Advice;
 use super::course::{Course, Leg, Stop};
 use super::events::Events;
-use super::finding::{Check, Finding};
+use super::finding::{Check, Finding, Measured, Proof};
 use super::fit::Fit;
 use super::imagine::World;
-use super::log::{Answer, Log};
+use super::log::{Answer, Log, Observation};
 use super::queue;
 use super::replay::{Replay, Request};
 use super::schedules::{Terms, saturate};
 use super::score::replayed;
-use super::theory::{Hypothesis, Penalty, Refusals, seconds};
+use super::theory::{Hypothesis, Penalty, Refusals, Theory, seconds};
 
 /// A prediction in its test.
 #[derive(Debug, Clone)]
 pub(super) struct Verification {
-    /// What is put to the test, and the same with its time as short and as long as it may be.
+    /// What is put to the test, and the same with its times as short and as long as they may be.
     hypotheses: [Hypothesis; 3],
+    /// The pace that is to be proven, and for how many windows it is held.
+    proof: Option<(Advice, u32)>,
     parts: Vec<Part>,
 }
 
-/// A stretch at one pace.
+/// A stretch of requests, from one leg of the course to another.
 #[derive(Debug, Clone, Copy)]
 struct Part {
+    /// The rate as a share of the sustainable one.
     share: f64,
+    /// The first leg, and the first one after the part.
+    legs: (usize, usize),
     sent: u32,
     predicted: u32,
+    is_proof: bool,
+}
+
+/// What is sent to test a prediction, as it is put together.
+struct Draft {
+    world: World,
+    terms: Terms,
+    legs: Vec<Leg>,
+    parts: Vec<Part>,
+    requests: usize,
+}
+
+/// Rests before a pace is held, in parts of the time after which a quota is whole: the shortest that suffices.
+const RESTS: [f64; 6] = [0.05, 0.35, 0.65, 1.05, 1.3, 2.2];
+
+/// A pace that is at least this share of the sustainable rate shows it as well as 99 % of that would.
+const AS_GOOD: f64 = 0.97;
+
+/// The shares of the sustainable rate just under and just over the edge.
+const UNDER: f64 = 0.99;
+const OVER: f64 = 1.01;
+
+/// The fewest and the most requests of a pace near the edge.
+const PACED: (u32, u32) = (60, 2_000);
+
+impl Draft {
+    /// Adds legs that nothing is predicted of.
+    fn prepare(&mut self, legs: Vec<Leg>) {
+        self.requests += self.world.run(self.terms.course(legs.clone())).len();
+        self.legs.extend(legs);
+    }
+
+    /// Adds legs with what they will bring; how many of them are refused.
+    fn predict(&mut self, share: f64, is_proof: bool, legs: Vec<Leg>) {
+        let seen = self.world.run(self.terms.course(legs.clone()));
+        let count = |of: usize| u32::try_from(of).unwrap_or(u32::MAX);
+        let admitted = seen.iter().filter(|imagined| imagined.admitted).count();
+        let from = self.legs.len();
+        self.legs.extend(legs);
+        let legs = (from, self.legs.len());
+        self.requests += seen.len();
+        self.parts.push(Part { share, legs, sent: count(seen.len()), predicted: count(admitted), is_proof });
+    }
+}
+
+/// Requests one after the other at a rate per second.
+fn paced(rate: f64, count: u32) -> Leg {
+    Leg::Polls { gap: seconds(1.0 / rate), growth: 1.0, count, stop: Stop::Never }
 }
 
 impl Verification {
-    /// The test of a fit and its course; `None` where it costs more than is left.
+    /// The test of a fit and of the advice that follows from it, and its course; `None` where even a short one costs more
+    /// than is left.
     pub(super) fn of(
         fit: &Fit,
         finding: &Finding,
         events: &Events,
         (now, terms): (Duration, Terms),
     ) -> Option<(Self, Course)> {
-        let theory = fit.hypothesis.tiers[0];
-        let at = |time: Option<f64>| {
-            let mut hypothesis = fit.hypothesis.clone();
-            hypothesis.tiers[0].time = time.unwrap_or(theory.time);
-            hypothesis
-        };
-        let interval = finding.time();
-        let hypotheses = [at(None), at(interval.map(|i| i.low)), at(interval.map(|i| i.high))];
-        let kind = theory.kind;
-        let is_hysteretic = kind.refusals == Refusals::Counted || kind.penalty != Penalty::None;
-        // Where refused requests count, whoever is a little too fast is refused for ever.
-        let shares: &[f64] = if kind.refusals == Refusals::Counted { &[0.99] } else { &[0.99, 1.01] };
-        let Some(rate) = theory.rate() else {
+        let hypotheses = [0.5, 0.0, 1.0].map(|place| at_times(&fit.hypothesis, &finding.tiers, place));
+        let Some(advice) = Advice::of(&fit.hypothesis, &finding.tiers) else {
             return Self::of_concurrency(&fit.hypothesis, terms);
         };
-        let count = theory.limit.saturating_mul(2).clamp(60, 2_000);
-        let mut legs = Vec::new();
-        let mut parts = Vec::new();
-        let mut world = World { replay: replayed(events, &fit.hypothesis), one_way: terms.round_trip / 2, now };
-        let mut cost = 0;
-        for share in shares {
-            let first =
-                if is_hysteretic { Leg::Pause(seconds(theory.recovery() * 1.2)) } else { saturate(theory.capacity()) };
-            let gap = seconds(1.0 / (rate * share));
-            let polls = Leg::Polls { gap, growth: 1.0, count, stop: Stop::Never };
-            cost += world.run(terms.course([first.clone()])).len();
-            let seen = world.run(terms.course([polls.clone()]));
-            cost += seen.len();
-            let admitted = seen.iter().filter(|imagined| imagined.admitted).count();
-            parts.push(Part { share: *share, sent: count, predicted: u32::try_from(admitted).unwrap_or(u32::MAX) });
-            legs.extend([first, polls]);
+        let worlds = hypotheses.each_ref().map(|hypothesis| World {
+            replay: replayed(events, hypothesis),
+            one_way: terms.round_trip / 2,
+            now,
+        });
+        let most = usize::try_from(terms.requests).unwrap_or(usize::MAX);
+        // An advice that would be refused if the answer were right is none; without enough left, it is held the shorter.
+        let longest = if Self::proving(&advice, Proof::ALL, &worlds, terms).is_some() { Proof::ALL } else { 0 };
+        for windows in (0..=longest).rev() {
+            let legs = Self::proving(&advice, windows, &worlds, terms);
+            let [world, ..] = worlds.clone();
+            let mut draft = Draft { world, terms, legs: Vec::new(), parts: Vec::new(), requests: 0 };
+            let proof = legs.map(|(rest, legs)| {
+                draft.prepare(vec![rest]);
+                draft.predict(advice.rate.per_second() / advice.sustainable, true, legs);
+                (advice, windows)
+            });
+            Self::at_the_edge(&mut draft, &fit.hypothesis, &advice, proof.is_some());
+            if draft.requests <= most && draft.world.now.saturating_sub(now) <= terms.time {
+                let course = terms.course(draft.legs);
+                return Some((Self { hypotheses, proof, parts: draft.parts }, course));
+            }
         }
-        let fits_in = cost <= usize::try_from(terms.requests).unwrap_or(usize::MAX)
-            && world.now.saturating_sub(now) <= terms.time;
-        let verification = Self { hypotheses, parts };
-        fits_in.then(|| (verification, terms.course(legs)))
+        None
+    }
+
+    /// How long to rest, and then what keeps to an advice for so many windows: all that it allows at once, then its rate.
+    /// `None` where some of it would be refused whatever the rest.
+    fn proving(advice: &Advice, windows: u32, worlds: &[World; 3], terms: Terms) -> Option<(Leg, Vec<Leg>)> {
+        if windows == 0 {
+            return None;
+        }
+        let rate = advice.rate.per_second();
+        let burst = advice.burst.get();
+        let held = (advice.window * windows).as_secs_f64();
+        let mut legs = Vec::new();
+        if burst > 1 {
+            legs.push(Leg::Burst { most: burst, first: burst, refusals: u32::MAX });
+            legs.push(Leg::Pause(advice.rate.period()));
+        }
+        let count = super::guess::rounded((held * rate).ceil()).max(1);
+        legs.push(Leg::Polls { gap: advice.rate.period(), growth: 1.0, count, stop: Stop::Never });
+        RESTS.into_iter().find_map(|share| {
+            let rest = Leg::Pause(advice.recovery.mul_f64(share) + seconds(terms.sigma * 6.0));
+            let passes = |world: &World| {
+                let mut world = world.clone();
+                world.run(terms.course([rest.clone()]));
+                world.run(terms.course(legs.clone())).iter().all(|imagined| imagined.admitted)
+            };
+            worlds.iter().all(passes).then(|| (rest.clone(), legs.clone()))
+        })
+    }
+
+    /// Adds what happens just under and just over the sustainable rate.
+    fn at_the_edge(draft: &mut Draft, hypothesis: &Hypothesis, advice: &Advice, is_proven: bool) {
+        let theory = hypothesis.tiers[advice.tier];
+        let is_blocked = hypothesis.tiers.iter().any(|tier| tier.kind.penalty != Penalty::None);
+        // Where refused requests count, whoever is a little too fast is refused for ever.
+        let is_counted = hypothesis.tiers.iter().any(|tier| tier.kind.refusals == Refusals::Counted);
+        let is_under_needed = !is_proven || advice.rate.per_second() < AS_GOOD * advice.sustainable;
+        let rest = || Leg::Pause(advice.recovery.mul_f64(1.2));
+        let drain = || saturate(hypothesis.tiers.iter().map(Theory::capacity).max().unwrap_or(1));
+        let count = theory.limit.saturating_mul(2).clamp(PACED.0, PACED.1);
+        if is_under_needed {
+            draft.prepare(vec![if is_blocked || is_counted { rest() } else { drain() }]);
+            draft.predict(UNDER, false, vec![paced(advice.sustainable * UNDER, count)]);
+        }
+        if is_counted {
+            return;
+        }
+        let over = |count| paced(advice.sustainable * OVER, count);
+        if is_blocked {
+            draft.prepare(vec![rest()]);
+            draft.predict(OVER, false, vec![over(count)]);
+        } else if theory.kind.is_bucket() {
+            draft.prepare(vec![drain()]);
+            draft.predict(OVER, false, vec![over(count)]);
+        } else {
+            // What is left in the midst of a window tells how it is counted.
+            draft.predict(OVER, false, vec![over((count * 3 / 4).max(PACED.0)), drain()]);
+        }
     }
 
     /// As many at once as may be in flight, and a few more.
@@ -84,17 +188,19 @@ impl Verification {
         for sent in [limit, limit + 3] {
             let pause = Leg::Pause(terms.round_trip * 3);
             legs.extend([pause, Leg::Burst { most: sent, first: sent, refusals: u32::MAX }]);
-            parts.push(Part { share: f64::from(sent) / f64::from(limit), sent, predicted: limit });
+            let share = f64::from(sent) / f64::from(limit);
+            parts.push(Part { share, legs: (legs.len() - 1, legs.len()), sent, predicted: limit, is_proof: false });
         }
         let fits_in = limit + 3 <= terms.widest && 2 * limit + 3 <= terms.requests;
         let same = hypothesis.clone();
-        fits_in.then(|| (Self { hypotheses: [same.clone(), same.clone(), same], parts }, terms.course(legs)))
+        let verification = Self { hypotheses: [same.clone(), same.clone(), same], proof: None, parts };
+        fits_in.then(|| (verification, terms.course(legs)))
     }
 
     /// What came of each part, with what the hypothesis says to the instants at which requests really were sent.
     pub(super) fn checks(&self, log: &Log, course: &Course) -> Vec<Check> {
         let events = queue::events_of(log);
-        let ranges = Self::ranges(course.beginnings());
+        let ranges = self.ranges(course.beginnings());
         let mut counts = self.hypotheses.iter().map(|hypothesis| Self::free_run(&events, hypothesis, &ranges));
         let (Some(best), Some(low), Some(high)) = (counts.next(), counts.next(), counts.next()) else {
             return Vec::new();
@@ -102,27 +208,44 @@ impl Verification {
         let check = |(n, part): (usize, &Part)| {
             let (from, to) = ranges[n];
             let seen = log.observations().iter().filter(|observation| (from..to).contains(&observation.sent));
-            let admitted = seen.filter(|observation| observation.answer == Answer::Admitted).count();
+            let count = |is: fn(&Observation) -> bool| {
+                u32::try_from(seen.clone().filter(|one| is(one)).count()).unwrap_or(u32::MAX)
+            };
             let spread = best[n].abs_diff(low[n]).max(best[n].abs_diff(high[n]));
+            // No refusal is foreseen at the pace that is advised, unless requests came otherwise than they were sent.
+            let decided = count(Observation::is_decided);
+            let near_edge = (1 + spread).max(part.sent / 200);
             Check {
                 share: part.share,
                 sent: part.sent,
                 predicted: part.predicted,
                 expected: best[n],
-                tolerance: (1 + spread).max(part.sent / 200),
-                admitted: u32::try_from(admitted).unwrap_or(u32::MAX),
+                tolerance: if part.is_proof { decided.saturating_sub(best[n]) } else { near_edge },
+                admitted: count(|one| one.answer == Answer::Admitted),
             }
         };
         self.parts.iter().enumerate().take(ranges.len()).map(check).collect()
     }
 
-    /// From when to when requests of each part were sent: legs that drain and legs that keep a pace take turns.
-    fn ranges(beginnings: &[Duration]) -> Vec<(Duration, Duration)> {
-        let end = |n: usize| beginnings.get(n + 1).copied().unwrap_or(Duration::MAX);
-        (1..beginnings.len()).step_by(2).map(|n| (beginnings[n], end(n))).collect()
+    /// The advice and the run that kept to it, once that is over.
+    pub(super) fn proof(&self, log: &Log, course: &Course) -> Option<(Advice, Proof)> {
+        let (advice, windows) = self.proof?;
+        let place = self.parts.iter().position(|part| part.is_proof)?;
+        let (from, to) = *self.ranges(course.beginnings()).get(place)?;
+        let seen = log.observations().iter().filter(|observation| (from..to).contains(&observation.sent));
+        let count = |of: usize| u32::try_from(of).unwrap_or(u32::MAX);
+        let refused = seen.clone().filter(|one| matches!(one.answer, Answer::Refused { .. })).count();
+        Some((advice, Proof { windows, requests: count(seen.count()), refused: count(refused) }))
     }
 
-    /// The requests of each part that a hypothesis admits if it is left to itself from the beginning of the test.
+    /// From when to when requests of each part were sent, of those that have begun.
+    fn ranges(&self, beginnings: &[Duration]) -> Vec<(Duration, Duration)> {
+        let begins = |leg: usize| beginnings.get(leg).copied();
+        let range = |part: &Part| Some((begins(part.legs.0)?, begins(part.legs.1).unwrap_or(Duration::MAX)));
+        self.parts.iter().map_while(range).collect()
+    }
+
+    /// The requests of each part that a hypothesis admits if it is left to itself from the beginning of the part.
     fn free_run(events: &Events, hypothesis: &Hypothesis, ranges: &[(Duration, Duration)]) -> Vec<u32> {
         let mut replay = Replay::new(hypothesis);
         let mut counts = vec![0; ranges.len()];
@@ -141,4 +264,18 @@ impl Verification {
         }
         counts
     }
+}
+
+/// The hypothesis with the times of its tiers at a place within what is measured of them, from 0 to 1; the likeliest
+/// ones for the middle.
+fn at_times(hypothesis: &Hypothesis, measured: &[Measured], place: f64) -> Hypothesis {
+    let mut hypothesis = hypothesis.clone();
+    for (theory, measured) in hypothesis.tiers.iter_mut().zip(measured) {
+        if place < 0.5 {
+            theory.time = measured.time.low;
+        } else if place > 0.5 {
+            theory.time = measured.time.high;
+        }
+    }
+    hypothesis
 }

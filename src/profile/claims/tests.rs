@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use super::fields::{Fact, statements};
 use super::*;
 use crate::profile::finding::{Finding, Measured, Stopped, Unrefused, Verdict};
-use crate::profile::fit::{Fit, Interval};
+use crate::profile::fit::Fit;
+use crate::profile::interval::Interval;
 use crate::profile::log::{Answer, Observation};
 use crate::profile::theory::{Family, Hypothesis, Kind, Theory};
 use crate::quota::{Admission, Arrival, Usage};
@@ -151,6 +152,9 @@ fn finding(theory: Theory) -> Finding {
         best: Some(fit),
         tiers: vec![Measured { time, limits: (theory.limit, theory.limit) }],
         scope: Vec::new(),
+        advice: None,
+        proof: None,
+        before_test: None,
         checks: Vec::new(),
         stopped: Stopped::Done,
         unrefused: Unrefused::default(),

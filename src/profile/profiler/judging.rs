@@ -10,14 +10,10 @@ use super::super::interval::Interval;
 use super::super::rivals::{self, Quarrel};
 use super::super::schedules::{self, Pair, Schedule, Terms};
 use super::super::score::replayed;
-use super::super::verify::Verification;
-use super::{Profiler, Stage};
+use super::{CLEAR, Profiler, Stage};
 
 /// Refinements and discriminations at most.
 const ROUNDS: u32 = 24;
-
-/// A lead in Schwarz's criterion that is clear.
-const CLEAR: f64 = 10.0;
 
 impl Profiler {
     /// Fits, and begins what would tell most: between rivals, then within the best, then whether it predicts.
@@ -119,7 +115,7 @@ impl Profiler {
     }
 
     /// How surely the numbers of the best are known.
-    fn measure(&mut self, best: &Fit, events: &Events) {
+    pub(super) fn measure(&mut self, best: &Fit, events: &Events) {
         let (sharp, sharper) = sharpen(best, events);
         let [low, high] = sharp.ends(&sharper, 0).map(|end| end.tiers[0].time);
         // An arrival that everything else is measured from is as unsure as any other, however many follow it.
@@ -131,34 +127,5 @@ impl Profiler {
         let others = other_limits(best, events).into_iter().map(|fit| fit.hypothesis.tiers[0].limit);
         let limits = others.fold((limit, limit), |(low, high), other| (low.min(other), high.max(other)));
         self.finding.tiers = vec![Measured { time, limits }];
-    }
-
-    /// The test itself is evidence, too: what it tells of the numbers, and whether the answer still stands.
-    pub(super) fn learn_from_test(&mut self, events: &Events) {
-        self.fits = fit_events(events, &self.fits, Effort::Full);
-        let Some(best) = self.fits.first() else {
-            return;
-        };
-        let is_same = self
-            .finding
-            .best
-            .as_ref()
-            .is_some_and(|fit| fit.hypothesis.tiers[0].kind.is_like(best.hypothesis.tiers[0].kind));
-        if !is_same || best.surprises > rivals::allowed(events) {
-            self.finding.verdict = Verdict::NotConfirmed;
-        }
-        let best = best.clone();
-        self.finding.best = Some(best.clone());
-        self.measure(&best, events);
-    }
-
-    pub(super) fn verify(&mut self, best: &Fit, events: &Events, (now, terms): (Duration, Terms)) {
-        let terms = Terms { time: self.plan.time.saturating_sub(now), ..terms };
-        let Some((verification, course)) = Verification::of(best, &self.finding, events, (now, terms)) else {
-            self.finding.verdict = Verdict::NotVerified;
-            return self.conclude();
-        };
-        self.stage = Stage::Verifying(Box::new(verification));
-        self.course = course;
     }
 }
