@@ -23,6 +23,8 @@ const REGAINED: [u32; 4] = [4, 16, 64, 256];
 pub(super) struct Clues {
     /// Where refusals turn into admissions.
     pub(super) edges: Vec<f64>,
+    /// Where windows on a clock may begin; empty until somebody says.
+    pub(super) phases: Vec<f64>,
     /// The last refusal and the first admission where one turns into the other.
     pub(super) turns: Vec<(f64, f64)>,
     /// Where something may have begun: the first request, the first after an edge or after a pause.

@@ -11,6 +11,10 @@ const FINEST: Duration = Duration::from_millis(1);
 /// An answer that took so many times longer than is usual tells little of when the request arrived.
 const SPIKE: u32 = 5;
 
+/// Of a time that was spent on the way there or back, nobody knows how much on which, the standard deviation is half of it
+/// divided by the square root of 3.
+const SPLIT: f64 = 1.732_050_807_568_877_2;
+
 /// A request as the limiter saw it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Event {
@@ -24,6 +28,8 @@ pub(super) struct Event {
     latest: Duration,
     /// The standard deviation of the arrival, in seconds.
     pub(super) sigma: f64,
+    /// What of it comes from the time that its answer took longer than is possible.
+    spread: f64,
     /// Whether the answer took so long that the arrival may be at either end of the time.
     pub(super) is_spike: bool,
     /// What the limiter decided; `None` where nobody knows.
@@ -44,12 +50,18 @@ pub(super) struct Events {
     pub(super) is_queue: bool,
     /// Whether some arrivals are so unsure that both ends must be considered.
     pub(super) has_spikes: bool,
+    /// Requests of which it is unknown whether they arrived, or when.
+    pub(super) unsure: u32,
     /// Whether it is unknown of some what the limiter decided.
     pub(super) has_unknown: bool,
     /// What a round trip takes that nothing delays.
     pub(super) base: Duration,
-    /// The usual uncertainty of an arrival, in seconds.
+    /// The shortest time that the work on an admitted request took.
+    pub(super) service: Duration,
+    /// The usual standard deviation of an arrival, in seconds.
     pub(super) sigma: f64,
+    /// Half of the time that an answer usually takes longer than is possible, in seconds.
+    usual: f64,
 }
 
 /// What is usual for requests of one outcome: a limiter's refusal is often quicker than the work that it spares.
@@ -73,7 +85,7 @@ impl Events {
     /// The arrivals of a log.
     ///
     /// A request arrives within its round trip. What of that is base belongs half to each way; the rest may have been
-    /// either way, so its middle is the likeliest and half of it the uncertainty: a slow answer carries little weight.
+    /// either way, so its middle is the likeliest: a slow answer carries little weight.
     pub(super) fn of(log: &Log) -> Self {
         Self::read(log, false)
     }
@@ -96,8 +108,9 @@ impl Events {
         let (admitted, refused) = (admitted.unwrap_or(any), refused.unwrap_or(any));
         let base = admitted.shortest.min(refused.shortest);
         let spread = if is_queue { refused.half_spread } else { refused.half_spread.min(admitted.half_spread) };
-        let sigma = spread.max(FINEST).as_secs_f64();
-        let mut events = Self { is_queue, base, sigma, ..Self::default() };
+        let usual = spread.max(FINEST).as_secs_f64();
+        let mut events =
+            Self { is_queue, base, service: admitted.shortest - base, usual, ..Self::default() }.sharper(1.0);
         for observation in &observations {
             let of_kind = if observation.answer == Answer::Admitted { admitted } else { refused };
             events.add(observation, of_kind.shortest);
@@ -113,16 +126,18 @@ impl Events {
         let waited = self.is_queue && observation.answer == Answer::Admitted;
         let travelled = if waited { Duration::ZERO } else { spread };
         let half = travelled.as_secs_f64() / 2.0;
-        let is_spike = half > self.sigma * f64::from(SPIKE);
+        let is_spike = half > self.usual * f64::from(SPIKE);
         self.has_spikes |= is_spike;
         self.has_unknown |= !decided;
+        self.unsure += u32::from(is_spike || !decided);
+        let of_arrival = if is_spike { self.usual * 2.0 } else { half / SPLIT };
         self.list.push(Event {
             due: observation.due,
             sent: observation.sent,
             at: if is_spike { earliest } else { earliest + travelled / 2 },
             latest: earliest + travelled,
-
-            sigma: if is_spike { self.sigma * 2.0 } else { half.hypot(self.sigma).hypot(self.sigma) },
+            sigma: of_arrival.hypot(FINEST.as_secs_f64()),
+            spread: of_arrival,
             is_spike,
             delay: spread,
             admitted: decided.then_some(observation.answer == Answer::Admitted),
@@ -205,15 +220,16 @@ impl Events {
         })
     }
 
-    /// The same events, their arrivals so many times as sure.
+    /// The same events, if the server's clock and our own lateness are so much finer than is supposed of them.
     pub(super) fn sharper(&self, scale: f64) -> Self {
+        let finest = FINEST.as_secs_f64() * scale;
         let mut events = self.clone();
-        events.sigma *= scale;
+        events.sigma = (self.usual / SPLIT).hypot(finest);
         let all = events
             .list
             .iter_mut()
             .chain(events.otherwise.iter_mut().flat_map(|(_, orders)| orders.iter_mut().flatten()));
-        all.for_each(|event| event.sigma *= scale);
+        all.for_each(|event| event.sigma = event.spread.hypot(finest));
         events
     }
 

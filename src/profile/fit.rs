@@ -140,8 +140,10 @@ fn best_of(fits: &[Fit]) -> f64 {
 
 /// Adds the best of each kind that early events do not rule out, beginning with the kind that they favour.
 fn search_anew(events: &Events, fits: &mut Vec<Fit>) {
-    let clues = Clues::of(events);
+    let mut clues = Clues::of(events);
     let early = events.first(EARLY + clues.cold_requests());
+    // The early events are to tell where the windows of a clock begin.
+    clues.phases = Clues::of(&early).edges;
     let kinds = if events.is_queue { vec![Kind::plain(Family::LeakyQueue)] } else { kinds() };
     let mut least = f64::NEG_INFINITY;
     let mut contenders = Vec::new();

@@ -125,7 +125,7 @@ impl Clues {
             let times_and_more = times.into_iter().chain(spaced(self.span / 300.0, self.span, 70)).chain(between);
             times = distinct(times_and_more.collect(), 0.005);
         }
-        let phases = if theory.kind.has_phase() { self.edges.clone() } else { vec![0.0] };
+        let phases = if theory.kind.has_phase() { self.phases.clone() } else { vec![0.0] };
         for penalty in penalties.iter().take(EDGES + 4) {
             for limit in self.limits() {
                 for time in &times {

@@ -29,6 +29,8 @@ pub(super) struct World {
     pub(super) replay: Replay,
     /// The time from sending to arrival, and from there to the answer.
     pub(super) one_way: Duration,
+    /// The time that the work on an admitted request takes.
+    pub(super) service: Duration,
     /// The instant at which it begins.
     pub(super) now: Duration,
 }
@@ -57,7 +59,9 @@ impl World {
                     course.sent(at, count);
                     for _ in 0..count {
                         let request = self.send();
-                        done.push_back((self.now + self.one_way * 2, self.now, request.admitted));
+                        let answered = request.done + self.one_way;
+                        let at = done.partition_point(|(at, ..)| *at <= answered);
+                        done.insert(at, (answered, self.now, request.admitted));
                         requests.push(request);
                     }
                 }
@@ -73,7 +77,8 @@ impl World {
     fn send(&mut self) -> Imagined {
         let at = self.now + self.one_way;
         let admitted = self.replay.margin(at) >= 0.0;
-        let request = Request { at, done: at + self.one_way, slack: 0.0 };
+        let done = if admitted { at + self.service } else { at };
+        let request = Request { at, done, slack: 0.0 };
         self.replay.note(request, admitted);
         Imagined { at, done: request.done, admitted }
     }

@@ -239,6 +239,7 @@ impl Profiler {
         Terms {
             widest: self.plan.widest,
             round_trip: events.base.max(Duration::from_micros(200)),
+            service: events.service,
             sigma: events.sigma,
             requests: self.plan.requests.saturating_sub(self.sent),
             // A theory may be wrong: none is worth waiting for far longer than everything took that led to it.

@@ -64,12 +64,10 @@ pub(super) fn of(fits: &[Fit], within: f64) -> Vec<Fit> {
     fits[1..].iter().filter(stands).cloned().collect()
 }
 
-/// Surprises that chance may bring where arrivals or outcomes are unknown of some requests: one, and one more for every
-/// two thousand.
+/// Surprises that chance may bring where it is unknown when some requests arrived, or whether: one, and one more for
+/// every tenth of these, since most of them are far from any edge.
 pub(super) fn allowed(events: &Events) -> u32 {
-    let is_unsure = (events.has_spikes || events.has_unknown) && !events.is_queue;
-    let more = u32::try_from(events.list.len() / 2_000).unwrap_or(u32::MAX);
-    if is_unsure { 1 + more } else { 0 }
+    if events.unsure == 0 || events.is_queue { 0 } else { 1 + events.unsure / 10 }
 }
 
 /// The highest rate over a stretch of at least ten requests without a refusal.

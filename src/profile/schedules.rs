@@ -33,6 +33,8 @@ pub(super) struct Terms {
     pub(super) widest: u32,
     /// The usual round trip.
     pub(super) round_trip: Duration,
+    /// The time that the work on an admitted request usually takes.
+    pub(super) service: Duration,
     /// The usual uncertainty of an arrival, in seconds.
     pub(super) sigma: f64,
     /// Requests that are left.
@@ -178,7 +180,8 @@ impl Pair<'_> {
         let (mut requests, mut time) = (0, 0.0_f64);
         for truth in [0, 1] {
             let (one, other) = (&self.replays[truth], &self.replays[1 - truth]);
-            let mut world = World { replay: one.clone(), one_way: terms.round_trip / 2, now: self.now };
+            let mut world =
+                World { replay: one.clone(), one_way: terms.round_trip / 2, service: terms.service, now: self.now };
             let mut seen = world.run(terms.course(schedule.legs.clone()));
             if schedule.then_edges {
                 let mut forced = other.clone();

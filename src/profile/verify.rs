@@ -100,6 +100,7 @@ impl Verification {
         let worlds = hypotheses.each_ref().map(|hypothesis| World {
             replay: replayed(events, hypothesis),
             one_way: terms.round_trip / 2,
+            service: terms.service,
             now,
         });
         let most = usize::try_from(terms.requests).unwrap_or(usize::MAX);
