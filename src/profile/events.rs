@@ -60,7 +60,9 @@ pub(super) struct Events {
     pub(super) service: Duration,
     /// The usual standard deviation of an arrival, in seconds.
     pub(super) sigma: f64,
-    /// Half of the time that an answer usually takes longer than is possible, in seconds.
+    /// Half of the time that an answer usually takes longer than is possible, in seconds, and the same or as much as
+    /// clocks are wrong.
+    half_spread: f64,
     usual: f64,
 }
 
@@ -109,8 +111,10 @@ impl Events {
         let base = admitted.shortest.min(refused.shortest);
         let spread = if is_queue { refused.half_spread } else { refused.half_spread.min(admitted.half_spread) };
         let usual = spread.max(FINEST).as_secs_f64();
+        let half_spread = spread.as_secs_f64();
         let mut events =
-            Self { is_queue, base, service: admitted.shortest - base, usual, ..Self::default() }.sharper(1.0);
+            Self { is_queue, base, half_spread, service: admitted.shortest - base, usual, ..Self::default() }
+                .sharper(1.0);
         for observation in &observations {
             let of_kind = if observation.answer == Answer::Admitted { admitted } else { refused };
             events.add(observation, of_kind.shortest);
@@ -130,7 +134,8 @@ impl Events {
         self.has_spikes |= is_spike;
         self.has_unknown |= !decided;
         self.unsure += u32::from(is_spike || !decided);
-        let of_arrival = if is_spike { self.usual * 2.0 } else { half / SPLIT };
+        // What an arrival is measured from is an arrival, too, and as unsure as is usual.
+        let of_arrival = if is_spike { self.usual * 2.0 } else { half.hypot(self.half_spread) / SPLIT };
         self.list.push(Event {
             due: observation.due,
             sent: observation.sent,

@@ -3,14 +3,23 @@
 use std::time::Duration;
 
 use super::theory::{Hypothesis, seconds};
-use crate::quota::{Admission, Arrival, Limiter, Opening, State, Usage};
+use crate::quota::{Admission, Arrival, Limiter, Model, Opening, State, Usage};
 
 /// A hypothesis with what has been noted so far.
 #[derive(Debug, Clone)]
 pub(super) struct Replay {
     tiers: Vec<Tier>,
-    /// When admitted requests are answered, for limits on those in flight; the latest first.
-    in_flight: Option<Vec<Duration>>,
+    /// Requests in flight, where a limit on those is among the tiers.
+    in_flight: Option<InFlight>,
+}
+
+/// Requests that have been admitted and not answered.
+#[derive(Debug, Clone, Default)]
+struct InFlight {
+    /// When they are answered; the latest first.
+    done: Vec<Duration>,
+    /// When the last one was answered that had been.
+    latest: Option<Duration>,
 }
 
 #[derive(Debug, Clone)]
@@ -97,13 +106,28 @@ impl Replay {
             })
             .collect();
         let awaits = tiers.iter().any(|tier| tier.limiter.model.awaits_the_end());
-        Self { tiers, in_flight: awaits.then(Vec::new) }
+        Self { tiers, in_flight: awaits.then(InFlight::default) }
     }
 
     /// The seconds for which a request that arrives now has been admissible; below zero, after which it will be.
     pub(super) fn margin(&mut self, at: Duration) -> f64 {
         self.answer_those_in_flight(at);
-        self.tiers.iter().map(|tier| tier.margin(at)).fold(f64::INFINITY, f64::min)
+        self.tiers.iter().map(|tier| self.margin_of(tier, at)).fold(f64::INFINITY, f64::min)
+    }
+
+    /// As [`Tier::margin`]; where what is in flight is limited, an answer is what opens it.
+    fn margin_of(&self, tier: &Tier, at: Duration) -> f64 {
+        let (Some(in_flight), Model::Concurrency { limit }) = (&self.in_flight, tier.limiter.model) else {
+            return tier.margin(at);
+        };
+        let limit = usize::try_from(limit.get()).unwrap_or(usize::MAX);
+        let opens = match in_flight.done.get(limit - 1) {
+            Some(done) => Some(*done),
+            // Only the last of them has made room.
+            None if in_flight.done.len() + 1 == limit => in_flight.latest,
+            None => None,
+        };
+        opens.map_or(f64::INFINITY, |opens| Opening::At(opens).margin(at))
     }
 
     /// Which tier allows a request that arrives now the least.
@@ -142,14 +166,15 @@ impl Replay {
         if admitted {
             self.tiers.iter_mut().for_each(|tier| tier.admit(request));
             if let Some(in_flight) = &mut self.in_flight {
-                let place = in_flight.partition_point(|done| *done > request.done);
-                in_flight.insert(place, request.done);
+                let place = in_flight.done.partition_point(|done| *done > request.done);
+                in_flight.done.insert(place, request.done);
             }
             return;
         }
         let least = self.margin(request.at);
-        for tier in &mut self.tiers {
-            let own = tier.margin(request.at) <= least;
+        for n in 0..self.tiers.len() {
+            let own = self.margin_of(&self.tiers[n], request.at) <= least;
+            let tier = &mut self.tiers[n];
             tier.refuse(request, own);
         }
     }
@@ -158,7 +183,8 @@ impl Replay {
         let Some(in_flight) = &mut self.in_flight else {
             return;
         };
-        while in_flight.pop_if(|done| *done <= now).is_some() {
+        while let Some(done) = in_flight.done.pop_if(|done| *done <= now) {
+            in_flight.latest = Some(done);
             self.tiers.iter_mut().for_each(Tier::finish_one);
         }
     }

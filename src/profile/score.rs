@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::clues::real;
 use super::events::{Event, Events};
 use super::replay::{Replay, Request};
 use super::theory::Hypothesis;
@@ -23,6 +24,12 @@ const SURPRISE: f64 = 1e-3;
 
 /// Arrivals farther from the edge than so many standard deviations are on their side of it for certain.
 const CERTAIN: f64 = 25.0;
+
+/// A refusal that is less probable may have come after admissions that seem to follow it.
+const DOUBTFUL: f64 = 0.2;
+
+/// By so many standard deviations at most.
+const LATEST: f64 = 4.0;
 
 /// An outcome that is too early by at most so many standard deviations is one whose arrival is wrong.
 const SLACK: f64 = 5.0;
@@ -108,23 +115,35 @@ impl Judge {
     /// The score of events in this order; `None` as soon as it is below the floor.
     fn run(&self, replays: &mut [Replay], list: &[Event], floor: f64) -> Option<Score> {
         let mut score = Score { log_likelihood: 0.0, surprises: 0 };
+        let mut early: Vec<Early> = Vec::new();
         for event in list {
             let request = Request { at: event.at, done: event.done, slack: event.sigma * SLACK };
             let mut judged = Judged::default();
             for replay in replays.iter_mut() {
                 judged.add(step(replay, event, request, self.lost_arrive), event.sigma, self.blur);
             }
-            if event.admitted.is_none() {
+            let Some(admitted) = event.admitted else {
                 continue;
+            };
+            if self.blur > 0.0 {
+                score.log_likelihood -= judged.cost.unwrap_or(0.0);
+            } else {
+                let probability = judged.probability / real(replays.len());
+                if admitted || probability > DOUBTFUL {
+                    score.add(probability);
+                } else {
+                    early.push(Early { event: *event, probability });
+                }
+                if admitted && !early.is_empty() {
+                    early.retain_mut(|early| early.is_open(replays, event, &mut score));
+                }
             }
-            let (log_likelihood, is_surprise) = judged.outcome(replays.len(), self.blur);
-            score.surprises += u32::from(is_surprise);
-            score.log_likelihood += log_likelihood;
             if score.log_likelihood < floor {
                 return None;
             }
         }
-        Some(score)
+        early.iter().for_each(|early| score.add(early.probability));
+        (score.log_likelihood >= floor).then_some(score)
     }
 
     /// The score of events in the best of their orders, and the replays as that leaves them. Where orders are as good,
@@ -151,7 +170,7 @@ impl Judge {
         }
         let best = scores.iter().map(|score| score.log_likelihood).fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = scores.iter().map(|score| (score.log_likelihood - best).exp()).sum();
-        let log_likelihood = best + (sum / super::clues::real(scores.len())).ln();
+        let log_likelihood = best + (sum / real(scores.len())).ln();
         Score { log_likelihood, surprises: scores.iter().map(|score| score.surprises).min().unwrap_or(0) }
     }
 }
@@ -167,6 +186,9 @@ struct Judged {
 
 impl Judged {
     /// Adds a margin on the side that was seen: below zero where the outcome is on the wrong one.
+    ///
+    /// While parameters are far off, an outcome on the right side costs nothing: admissions that follow an edge closely
+    /// outnumber the refusals before it, and would push it away from where it is.
     fn add(&mut self, margin: f64, sigma: f64, blur: f64) {
         if blur > 0.0 {
             let cost = (LOGISTIC * (-margin).max(0.0) / (sigma + blur)).min(-UNEXPLAINED.ln());
@@ -175,17 +197,35 @@ impl Judged {
             self.probability += admission(margin, sigma);
         }
     }
+}
 
-    /// The log-likelihood, and whether it is a surprise.
-    ///
-    /// While parameters are far off, an outcome on the right side costs nothing: admissions that follow an edge closely
-    /// outnumber the refusals before it, and would push it away from where it is.
-    fn outcome(&self, replays: usize, blur: f64) -> (f64, bool) {
-        if blur > 0.0 {
-            return (-self.cost.unwrap_or(0.0), false);
+impl Score {
+    /// Adds an outcome of which the probability is given.
+    fn add(&mut self, probability: f64) {
+        self.log_likelihood += evidence(probability);
+        self.surprises += u32::from(probability < SURPRISE);
+    }
+}
+
+/// A refusal that came too early to be one: of those that were admitted next, some may have arrived before it.
+struct Early {
+    event: Event,
+    /// The highest probability that it was refused, wherever it may have arrived so far.
+    probability: f64,
+}
+
+impl Early {
+    /// Looks at it behind an admission; when that is too late for it, it is scored and done with.
+    fn is_open(&mut self, replays: &mut [Replay], next: &Event, score: &mut Score) -> bool {
+        let late = next.at.saturating_sub(self.event.at).as_secs_f64() / self.event.sigma.hypot(next.sigma);
+        if late > LATEST {
+            score.add(self.probability);
+            return false;
         }
-        let probability = if replays == 2 { self.probability / 2.0 } else { self.probability };
-        (evidence(probability), probability < SURPRISE)
+        let refused = |replay: &mut Replay| admission(-replay.margin(next.at), self.event.sigma);
+        let sum: f64 = replays.iter_mut().map(refused).sum();
+        self.probability = self.probability.max(sum / real(replays.len()) * (-late * late / 2.0).exp());
+        true
     }
 }
 
