@@ -14,7 +14,7 @@ mod set;
 mod table;
 mod text;
 
-pub use profile::profile;
+pub use profile::{limit, profile};
 pub use restoration::restoration;
 pub use set::{set, set_line};
 pub use text::text;

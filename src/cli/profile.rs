@@ -152,7 +152,7 @@ impl Session<'_> {
 /// What is known of a profile before its first request.
 struct Head {
     name: String,
-    target: String,
+    place: String,
     started_unix_s: f64,
     keys: Vec<Key>,
     plan: Plan,
@@ -160,21 +160,22 @@ struct Head {
 
 impl Head {
     fn new(scenario: &Scenario, senders: &[Sender], (started_unix_s, plan): (f64, Plan)) -> Self {
-        let target = match &scenario.target.endpoint {
+        let place = match &scenario.target.endpoint {
             Endpoint::Simulator(_) => "the embedded simulator".to_owned(),
             Endpoint::Url(url) => url.to_string(),
         };
         let keys = senders.iter().map(|sender| Key { label: sender.label(), differs: sender.differs.clone() });
-        Self { name: scenario.name.clone(), target, started_unix_s, keys: keys.collect(), plan }
+        Self { name: scenario.name.clone(), place, started_unix_s, keys: keys.collect(), plan }
     }
 
     /// What a profile comes to, as far as it got: so many requests, and so long.
     fn profile(&self, profiler: &Profiler, claims: &Claims, (requests, elapsed): (u32, Duration)) -> Profile {
-        let Self { name, target, started_unix_s, keys, plan } = self;
+        let Self { name, place, started_unix_s, keys, plan } = self;
         let (finding, log) = (profiler.finding().clone(), profiler.log().clone());
         Profile {
             name: name.clone(),
-            target: target.clone(),
+            target: "main".to_owned(),
+            place: place.clone(),
             started_unix_s: *started_unix_s,
             keys: keys.clone(),
             plan: *plan,
@@ -203,7 +204,7 @@ fn conclude(
     }
     let files = format!("files        {}\n", folder.path().display());
     let printed = put(&format!("{}{files}", report::profile(&answer)));
-    let advice = arguments.write_limit.as_ref().map(|path| write_limit(path, None));
+    let advice = arguments.write_limit.as_ref().map(|path| write_limit(path, report::limit(&answer)));
     if let Some(failure) = unwritten {
         return Err(failure);
     }

@@ -7,7 +7,7 @@ use super::claims::{Claim, Says, Standing, Unit};
 use super::finding::{Finding, Unrefused, Verdict};
 use super::fit::Fit;
 use super::log::{Answer, Log, Observation};
-use super::scope::{Dimension, Sharing};
+use super::scope::{Dimension, Shared, Sharing};
 
 /// All that a profile came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +16,8 @@ pub struct Profile {
     pub name: String,
     /// The target's name.
     pub target: String,
+    /// Where the target is, for people: its URL without secrets, or what stands in its place.
+    pub place: String,
     /// The zero of all instants of the log, in seconds since 1970-01-01T00:00:00Z by this machine's clock.
     pub started_unix_s: f64,
     /// Whose requests there are: the key under test first, then the others in the order of their numbers.
@@ -65,6 +67,22 @@ impl Profile {
                 && claim.standing == Standing::NotTested
         };
         self.claims.iter().filter(is_quota).filter(move |_| is_unknown)
+    }
+
+    /// Whether keys that differ in this alone share the quota of a limiter; `None` where none was tried.
+    #[must_use]
+    pub fn shared(&self, tier: usize, dimension: Dimension) -> Option<Shared> {
+        let mut alone =
+            self.sharing(tier).filter(|(key, _)| key.differs == [dimension]).map(|(_, sharing)| sharing.shared());
+        let first = alone.next()?;
+        Some(if alone.all(|other| other == first) { first } else { Shared::Unclear })
+    }
+
+    /// Whether each token has a quota of its own of all limiters, so that each may be paced by itself.
+    #[must_use]
+    pub fn is_per_token(&self) -> bool {
+        let tiers = self.finding.best.as_ref().map_or(0, |best| best.hypothesis.tiers.len());
+        tiers > 0 && (0..tiers).all(|tier| self.shared(tier, Dimension::Token) == Some(Shared::No))
     }
 
     /// What is known of who shares the quota of one of the limiters, with the key that was tried.

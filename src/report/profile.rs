@@ -1,13 +1,17 @@
 //! The answer of a profile: a paragraph in plain words, then its figures, one to a line.
 
+mod advised;
 mod claimed;
 mod limiter;
 mod scope;
 
-use crate::profile::{Check, Claim, End, Family, Finding, Fit, Kind, Profile, Says, Stopped, Verdict};
-use crate::units::format::{count, duration, per_second, percent};
+use std::fmt::Write as _;
+
+use crate::profile::{Check, Claim, End, Family, Finding, Fit, Kind, Profile, Says, Spent, Stopped, Verdict};
+use crate::units::format::{count, duration, per_second, percent, utc};
 
 use super::text::{UNKNOWN, plural, sentence, wrapped_at};
+pub use advised::limit;
 use limiter::Described;
 use scope::Shares;
 
@@ -22,6 +26,9 @@ pub fn profile(profile: &Profile) -> String {
     text.push('\n');
     for (name, value) in items(profile) {
         wrapped_at(INDENT, &mut text, (name, &value));
+    }
+    if let Some(limit) = limit(profile) {
+        let _ = write!(text, "\nTo stay a little under it, paste this into the scenario:\n\n{limit}");
     }
     text
 }
@@ -40,6 +47,7 @@ fn paragraph(profile: &Profile) -> String {
         if finding.scope.is_empty() {
             clauses.push("whether others share it was not tried".to_owned());
         }
+        clauses.extend(advised::clause(profile));
     } else {
         clauses.push(without_model(profile));
     }
@@ -141,7 +149,8 @@ fn was(n: u32) -> String {
 /// The figures, each with its name.
 fn items(profile: &Profile) -> Vec<(&'static str, String)> {
     let finding = &profile.finding;
-    let mut items = Vec::new();
+    let Profile { name, target, place, .. } = profile;
+    let mut items = vec![("profile", format!("{name}, target {target} ({place}), {}", utc(profile.started_unix_s)))];
     if finding.stands() {
         let figures = finding.figures();
         for (n, figures) in figures.iter().enumerate() {
@@ -165,10 +174,9 @@ fn items(profile: &Profile) -> Vec<(&'static str, String)> {
         items.extend(finding.best.as_ref().map(|fit| ("closest", closest(fit))));
     }
     items.extend(predictions(finding));
+    items.extend(advised::proof(profile).map(|proof| ("proof", proof)));
     items.extend(profile.claims.iter().map(claimed::claim));
-    let (requests, time) = (count(profile.requests.into()), duration(profile.elapsed));
-    let (most, longest) = (count(profile.plan.requests.into()), duration(profile.plan.time));
-    items.push(("cost", format!("{requests} requests in {time}, of at most {most} in {longest}")));
+    items.push(("cost", cost(profile)));
     items.push(("stopped", stopped(profile)));
     items
 }
@@ -218,6 +226,16 @@ fn tested(check: &Check, kind: Option<Kind>) -> String {
     let word = if check.holds() { "as predicted" } else { "NOT as predicted" };
     let (expected, tolerance) = (count(check.expected.into()), count(check.tolerance.into()));
     format!("of {how} {} admitted, {word}: {expected}, give or take {tolerance}", was(check.admitted))
+}
+
+fn cost(profile: &Profile) -> String {
+    let (requests, time) = (plural_of(profile.requests, "request"), duration(profile.elapsed));
+    let (most, longest) = (count(profile.plan.requests.into()), duration(profile.plan.time));
+    let spent = |spent: Spent| {
+        format!("; {} and {} of it before the first prediction", count(spent.requests.into()), duration(spent.time))
+    };
+    let before = profile.finding.before_test.map(spent).unwrap_or_default();
+    format!("{requests} in {time}, of at most {most} in {longest}{before}")
 }
 
 fn stopped(profile: &Profile) -> String {

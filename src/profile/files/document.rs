@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::SCHEMA;
-use super::parts::{Bounds, Candidate, Scope, Span, Stop, Stretch, Test, Tier};
+use super::parts::{Advised, Bounds, Candidate, Cost, Proven, Scope, Span, Stop, Stretch, Test, Tier};
 use crate::profile::answer::{End, Profile};
 use crate::profile::claims::Claim;
 use crate::profile::finding::Verdict;
@@ -16,9 +16,10 @@ pub(super) struct Document {
     version: String,
     name: String,
     target: String,
+    place: String,
     started_unix_s: f64,
     state: State,
-    verdict: Proof,
+    verdict: Word,
     /// The kinds that explain as much as the best one, in words.
     equivalent: Vec<String>,
     tiers: Vec<Tier>,
@@ -29,6 +30,9 @@ pub(super) struct Document {
     fits: Vec<Candidate>,
     scope: Vec<Scope>,
     checks: Vec<Test>,
+    advice: Option<Advised>,
+    proof: Option<Proven>,
+    before_test: Option<Cost>,
     claims: Vec<Claim>,
     unrefused: Stretch,
     requests: u32,
@@ -48,7 +52,7 @@ enum State {
 /// How much of it is proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Proof {
+enum Word {
     Identified,
     Equivalent,
     NotVerified,
@@ -59,7 +63,7 @@ enum Proof {
     Declared,
 }
 
-impl Proof {
+impl Word {
     /// The word for a verdict, and the kinds that it names.
     fn of(profile: &Profile) -> (Self, &[Kind]) {
         let word = match &profile.finding.verdict {
@@ -79,13 +83,14 @@ impl Proof {
 impl Document {
     pub(super) fn of(profile: &Profile) -> Self {
         let finding = &profile.finding;
-        let (verdict, equivalent) = Proof::of(profile);
+        let (verdict, equivalent) = Word::of(profile);
         let label = |key: usize| profile.keys.get(key);
         Self {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             name: profile.name.clone(),
             target: profile.target.clone(),
+            place: profile.place.clone(),
             started_unix_s: profile.started_unix_s,
             state: match profile.end {
                 End::Finished => State::Finished,
@@ -100,6 +105,9 @@ impl Document {
             fits: profile.fits.iter().map(Candidate::of).collect(),
             scope: finding.scope.iter().map(|sharing| Scope::of(sharing, label(sharing.key))).collect(),
             checks: finding.checks.iter().map(Test::of).collect(),
+            advice: finding.advice.as_ref().map(|advice| Advised::of(advice, profile.is_per_token())),
+            proof: finding.proof.as_ref().map(Proven::of),
+            before_test: finding.before_test.as_ref().map(Cost::of),
             claims: profile.claims.clone(),
             unrefused: Stretch { per_s: finding.unrefused.rate, requests: finding.unrefused.requests },
             requests: profile.requests,

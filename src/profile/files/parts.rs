@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::profile::Plan;
+use crate::profile::advice::Advice;
 use crate::profile::answer::Key;
 use crate::profile::figures::{Estimate, Figures};
-use crate::profile::finding::{Check, Stopped};
+use crate::profile::finding::{Check, Proof, Spent, Stopped};
 use crate::profile::fit::Fit;
 use crate::profile::scope::{Dimension, Shared, Sharing};
 use crate::profile::theory::{Penalty, Refusals, Theory};
@@ -143,6 +144,37 @@ enum Why {
     TurnedAway,
 }
 
+/// The limit to impose on oneself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Advised {
+    /// As a scenario's `limit.rate` has it.
+    rate: String,
+    rate_per_s: f64,
+    burst: u32,
+    /// As a scenario's `limit.per` has it.
+    per: String,
+    tier: usize,
+    largest_burst: u32,
+    recovery_s: f64,
+    window_s: f64,
+}
+
+/// The run that kept to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Proven {
+    windows: u32,
+    requests: u32,
+    refused: u32,
+    holds: bool,
+}
+
+/// What a part of it cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Cost {
+    requests: u32,
+    seconds: f64,
+}
+
 /// What it might have cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Bounds {
@@ -234,6 +266,34 @@ impl Test {
     pub(super) fn of(check: &Check) -> Self {
         let Check { share, sent, predicted, expected, tolerance, admitted } = *check;
         Self { share, sent, predicted, expected, tolerance, admitted, holds: check.holds() }
+    }
+}
+
+impl Advised {
+    pub(super) fn of(advice: &Advice, is_per_token: bool) -> Self {
+        Self {
+            rate: advice.rate.to_string(),
+            rate_per_s: advice.rate.per_second(),
+            burst: advice.burst.get(),
+            per: if is_per_token { "token" } else { "run" }.to_owned(),
+            tier: advice.tier,
+            largest_burst: advice.largest_burst,
+            recovery_s: advice.recovery.as_secs_f64(),
+            window_s: advice.window.as_secs_f64(),
+        }
+    }
+}
+
+impl Proven {
+    pub(super) fn of(proof: &Proof) -> Self {
+        let Proof { windows, requests, refused } = *proof;
+        Self { windows, requests, refused, holds: proof.holds() }
+    }
+}
+
+impl Cost {
+    pub(super) fn of(spent: &Spent) -> Self {
+        Self { requests: spent.requests, seconds: spent.time.as_secs_f64() }
     }
 }
 

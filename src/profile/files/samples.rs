@@ -1,16 +1,19 @@
 //! Profiles to make files of.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::profile::Plan;
+use crate::profile::advice::Advice;
 use crate::profile::answer::{End, Key, Profile};
 use crate::profile::claims::{Claim, Says, Standing, Unit};
-use crate::profile::finding::{Check, Finding, Measured, Stopped, Unrefused, Verdict};
+use crate::profile::finding::{Check, Finding, Measured, Proof, Spent, Stopped, Unrefused, Verdict};
 use crate::profile::fit::Fit;
 use crate::profile::interval::Interval;
 use crate::profile::log::{Answer, Observation};
 use crate::profile::scope::{Dimension, Sharing};
 use crate::profile::theory::{Family, Hypothesis, Kind, Theory};
+use crate::units::Rate;
 
 /// An identified window, and a profile that came to nothing.
 pub(super) fn all() -> [Profile; 2] {
@@ -44,6 +47,7 @@ pub(super) fn identified() -> Profile {
     Profile {
         name: "two".to_owned(),
         target: "main".to_owned(),
+        place: "https://api.example.com/".to_owned(),
         started_unix_s: 1_795_268_701.5,
         keys: vec![
             Key { label: "token 1".to_owned(), differs: Vec::new() },
@@ -55,9 +59,17 @@ pub(super) fn identified() -> Profile {
             best: Some(fit.clone()),
             tiers: vec![Measured { time: Interval { low: 0.998, high: 1.003 }, limits: (2, 2) }],
             scope: vec![Sharing { tier: 0, key: 1, refused: 0, admitted: 3, controls: 2, strange: 0 }],
-            advice: None,
-            proof: None,
-            before_test: None,
+            advice: Some(Advice {
+                rate: Rate::new(NonZeroU32::MIN, Duration::from_secs(1)).unwrap(),
+                burst: NonZeroU32::MIN,
+                tier: 0,
+                sustainable: 2.0,
+                largest_burst: 2,
+                recovery: Duration::from_secs(1),
+                window: Duration::from_secs(1),
+            }),
+            proof: Some(Proof { windows: 5, requests: 6, refused: 0 }),
+            before_test: Some(Spent { requests: 40, time: Duration::from_millis(12_250) }),
             checks: vec![Check { share: 0.99, sent: 60, predicted: 60, expected: 60, tolerance: 1, admitted: 60 }],
             stopped: Stopped::Done,
             unrefused: Unrefused { rate: 1.9, requests: 60 },

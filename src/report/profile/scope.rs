@@ -1,27 +1,23 @@
 //! Who shares a quota, in words.
 
-use crate::profile::{Dimension, Key, Profile, Shared, Sharing};
+use crate::profile::{Dimension, Profile, Shared, Sharing};
 
 /// What is known of who shares the quota of one limiter.
 pub(super) struct Shares<'a> {
-    tried: Vec<(&'a Key, &'a Sharing)>,
+    profile: &'a Profile,
+    tier: usize,
 }
 
 impl<'a> Shares<'a> {
     pub(super) fn of(profile: &'a Profile, tier: usize) -> Self {
-        Self { tried: profile.sharing(tier).collect() }
+        Self { profile, tier }
     }
 
     /// What makes a difference by itself, makes none, or may.
     fn dimensions(&self, wanted: Shared) -> Vec<Dimension> {
         const ALL: [Dimension; 4] = [Dimension::Token, Dimension::Client, Dimension::Resource, Dimension::Method];
-        let of = |dimension: Dimension| {
-            let mut alone =
-                self.tried.iter().filter(|(key, _)| key.differs == [dimension]).map(|(_, one)| one.shared());
-            let first = alone.next()?;
-            Some(if alone.all(|other| other == first) { first } else { Shared::Unclear })
-        };
-        ALL.into_iter().filter(|dimension| of(*dimension) == Some(wanted)).collect()
+        let is_wanted = |dimension: &Dimension| self.profile.shared(self.tier, *dimension) == Some(wanted);
+        ALL.into_iter().filter(is_wanted).collect()
     }
 
     /// What follows a quota: ` of each token`, or nothing.
@@ -50,7 +46,7 @@ impl<'a> Shares<'a> {
 
     /// What each key that was tried did, a line each.
     pub(super) fn evidence(&self) -> impl Iterator<Item = String> {
-        self.tried.iter().map(|(key, sharing)| {
+        self.profile.sharing(self.tier).map(|(key, sharing)| {
             let said = match sharing.shared() {
                 Shared::Yes => "shares the quota",
                 Shared::No => "has a quota of its own",
