@@ -1,0 +1,272 @@
+//! `patchload profile` against rate limiters that nobody here wrote.
+//!
+//! A few of them are profiled each time. `LIMITER_RUNS=5` profiles all of them so often and prints a table of how it went;
+//! `LIMITERS=NAME,NAME` those alone.
+#![cfg(feature = "external")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests fail as tests do, and one prints a table"
+)]
+
+use std::fmt::Write as _;
+use std::sync::{Condvar, Mutex};
+use std::thread;
+
+use command::{Place, json, patchload, text};
+use limiters::{Foreign, LIMITERS, Running, Tier};
+use serde_json::Value;
+
+mod command;
+mod limiters;
+mod nginx;
+
+/// One of each family, for every time.
+const FEW: [&str; 5] = ["nginx-nodelay", "haproxy-untracked", "limits-moving", "flexible", "nginx-connections"];
+
+/// What a profile may take before it is put to the test.
+const REQUESTS: u32 = 500;
+const SECONDS: f64 = 60.0;
+
+/// Profiles under way at once: they wait most of the time, but what they measure is time.
+const AT_ONCE: usize = 2;
+
+/// Does some work when fewer than so many others do.
+fn in_turn<T>(work: impl FnOnce() -> T) -> T {
+    static BUSY: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+    /// Lets the next one in, also where the work has panicked.
+    struct Seat;
+    impl Drop for Seat {
+        fn drop(&mut self) {
+            *BUSY.0.lock().unwrap() -= 1;
+            BUSY.1.notify_one();
+        }
+    }
+    let mut busy = BUSY.1.wait_while(BUSY.0.lock().unwrap(), |busy| *busy >= AT_ONCE).unwrap();
+    *busy += 1;
+    drop(busy);
+    let _seat = Seat;
+    work()
+}
+
+/// What a profile came to.
+struct Profiled {
+    limiter: Foreign,
+    told: Value,
+    said: String,
+}
+
+/// Starts the limiter and profiles it, with these tokens and within these bounds.
+fn profile(limiter: &Foreign, tokens: &[&str], bounds: &[&str]) -> Profiled {
+    let server = Running::start(limiter);
+    let place = Place::new();
+    let scenario = format!(
+        r#"
+        name = "limiter"
+        [target]
+        base_url = "http://127.0.0.1:{}"
+        [target.auth]
+        kind = "bearer"
+        tokens = {tokens:?}
+        [[variant]]
+        name = "patch"
+        path = "/things/1"
+        body = '{{"ref": "probe"}}'
+        expect = [200, 202]
+        [load]
+        stages = [{{ for = "1s", users = 1 }}]
+        "#,
+        server.port
+    );
+    let scenario = place.write("scenario.toml", &scenario);
+    let results = place.results();
+    let output = patchload(&[&["profile", &scenario, "--out", &results], bounds].concat()).output().unwrap();
+    let said = format!("{}\n{}", text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{}: {said}", limiter.name);
+    Profiled { limiter: *limiter, told: json(&place.run().join("profile.json")), said }
+}
+
+/// Whether two kinds are one for a user: sliding counters differ by less than a request in a window.
+fn is_like(told: &str, kind: &str) -> bool {
+    const COUNTER: &str = "sliding counter";
+    let options = |kind: &str| kind.split_once(", ").map(|(_, options)| options.to_owned());
+    told == kind || (told.starts_with(COUNTER) && kind.starts_with(COUNTER) && options(told) == options(kind))
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(f64::NAN)
+}
+
+impl Profiled {
+    fn tiers(&self) -> &[Value] {
+        self.told["tiers"].as_array().unwrap()
+    }
+
+    fn checks(&self) -> &[Value] {
+        self.told["checks"].as_array().unwrap()
+    }
+
+    /// By how much a measured time is off, as a share of the true one.
+    fn error(told: &Value, tier: &Tier) -> f64 {
+        if tier.time > 0.0 { number(&told["time"]["value"]) / tier.time - 1.0 } else { 0.0 }
+    }
+
+    /// Requests and seconds before the first prediction was put to the test, at most: the drains belong to it, too.
+    fn cost(&self) -> (f64, f64) {
+        let rates = self.limiter.truth.iter().filter(|tier| tier.time > 0.0).map(|tier| {
+            let is_of_one = tier.kind.contains("bucket") || tier.kind.contains("queue");
+            if is_of_one { 1.0 / tier.time } else { f64::from(tier.limit) / tier.time }
+        });
+        let rate = rates.fold(f64::INFINITY, f64::min);
+        let (mut requests, mut seconds) = (number(&self.told["requests"]), number(&self.told["seconds"]));
+        for check in self.checks() {
+            requests -= number(&check["sent"]);
+            seconds -= number(&check["sent"]) / (rate * number(&check["share"]));
+        }
+        (requests, seconds)
+    }
+
+    /// What is wrong with it; nothing where all of it is right.
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.told["verdict"] != "identified" {
+            faults.push(format!("{} instead of identified", self.told["verdict"]));
+        }
+        if self.tiers().len() != self.limiter.truth.len() {
+            faults.push(format!("{} tiers instead of {}", self.tiers().len(), self.limiter.truth.len()));
+        }
+        for (told, tier) in self.tiers().iter().zip(self.limiter.truth) {
+            let (kind, limit) = (told["words"].as_str().unwrap(), told["limit"].as_u64().unwrap());
+            if !is_like(kind, tier.kind) {
+                faults.push(format!("a {kind} instead of a {}", tier.kind));
+            }
+            if limit != u64::from(tier.limit) {
+                faults.push(format!("a limit of {limit} instead of {}", tier.limit));
+            }
+            let error = Self::error(told, tier);
+            if error.is_nan() || error.abs() > self.limiter.within {
+                faults.push(format!("{} s instead of {} s", told["time"]["value"], tier.time));
+            }
+        }
+        let is_kept = !self.checks().is_empty() && self.checks().iter().all(|check| check["holds"] == true);
+        if !is_kept {
+            faults.push(format!("the prediction was not kept: {:?}", self.checks()));
+        }
+        let (requests, seconds) = self.cost();
+        if requests > f64::from(REQUESTS) || seconds > SECONDS {
+            faults.push(format!("{requests} requests and {seconds:.0} s before the test"));
+        }
+        faults
+    }
+
+    /// The times or rates that were measured, with their intervals.
+    fn times(&self) -> String {
+        let of_tier = |told: &Value| {
+            let time = &told["time"];
+            if time.is_null() {
+                return "–".to_owned();
+            }
+            let [value, low, high] = ["value", "low", "high"].map(|key| number(&time[key]));
+            format!("{value:.4} [{low:.4}, {high:.4}] s")
+        };
+        self.tiers().iter().map(of_tier).collect::<Vec<_>>().join("; ")
+    }
+
+    fn identified(&self) -> String {
+        let of_tier = |told: &Value| format!("{}, {}", told["words"].as_str().unwrap(), told["limit"]);
+        self.tiers().iter().map(of_tier).collect::<Vec<_>>().join("; ")
+    }
+
+    /// What was foretold and what was admitted, of each test.
+    fn kept(&self) -> String {
+        let of_check = |check: &Value| format!("{}/{}", check["expected"], check["admitted"]);
+        self.checks().iter().map(of_check).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// From the least to the most.
+fn span(values: impl Iterator<Item = f64>) -> String {
+    let (least, most) = values.fold((f64::INFINITY, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
+    if least.round() < most.round() { format!("{least:.0}–{most:.0}") } else { format!("{most:.0}") }
+}
+
+/// A row of the table: the costs of all runs of a limiter, and the run whose time is the farthest off.
+fn row(runs: &[&Profiled]) -> String {
+    let error = |run: &Profiled| {
+        let errors = run.tiers().iter().zip(run.limiter.truth).map(|(told, tier)| Profiled::error(told, tier).abs());
+        errors.fold(0.0, f64::max)
+    };
+    let farthest = runs.iter().max_by(|a, b| error(a).total_cmp(&error(b))).unwrap();
+    let right = runs.iter().filter(|run| run.faults().is_empty()).count();
+    let costs: Vec<_> = runs.iter().map(|run| run.cost()).collect();
+    let mut row = format!("| {} | {} | {}", farthest.limiter.configured, farthest.identified(), farthest.times());
+    let requests = span(costs.iter().map(|cost| cost.0));
+    let seconds = span(costs.iter().map(|cost| cost.1));
+    let _ = write!(row, " | {requests} | {seconds} | {} | {right} of {} |", farthest.kept(), runs.len());
+    row
+}
+
+/// The limiters that are asked for, so often.
+fn asked() -> (Vec<Foreign>, usize) {
+    let runs = std::env::var("LIMITER_RUNS").ok().map(|runs| runs.parse().unwrap());
+    match std::env::var("LIMITERS") {
+        Ok(names) => (names.split(',').map(Foreign::named).collect(), runs.unwrap_or(1)),
+        Err(_) if runs.is_some() => (LIMITERS.to_vec(), runs.unwrap_or(1)),
+        Err(_) => (FEW.map(Foreign::named).to_vec(), 1),
+    }
+}
+
+#[test]
+fn limiters_of_other_people_are_identified_and_what_they_admit_is_foretold() {
+    let (limiters, runs) = asked();
+    let jobs: Vec<_> = limiters.iter().flat_map(|limiter| std::iter::repeat_n(limiter, runs)).collect();
+    let (next, profiles) = (Mutex::new(jobs.iter()), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let Some(limiter) = next.lock().unwrap().next() else { return };
+            let profiled = in_turn(|| profile(limiter, &["one"], &["--requests", "3000", "--time", "4m"]));
+            let faults = profiled.faults();
+            if !faults.is_empty() {
+                println!("{}: {}\n{}", limiter.name, faults.join(", "), profiled.said);
+            }
+            profiles.lock().unwrap().push(profiled);
+        }
+    };
+    thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(work))));
+    let profiles = profiles.into_inner().unwrap();
+    println!("| Limiter | Identified | Window, or time per request | Requests | Seconds | Foretold/admitted | Right |");
+    println!("|---|---|---|---:|---:|---|---|");
+    for limiter in &limiters {
+        let of_limiter: Vec<_> = profiles.iter().filter(|profiled| profiled.limiter.name == limiter.name).collect();
+        println!("{}", row(&of_limiter));
+    }
+    let faulty = profiles.iter().filter(|profiled| !profiled.faults().is_empty());
+    let faulty: Vec<_> = faulty.map(|profiled| (profiled.limiter.name, profiled.faults())).collect();
+    assert!(faulty.is_empty(), "{faulty:#?}");
+}
+
+#[test]
+fn two_tokens_have_a_quota_each_where_the_token_is_the_key() {
+    let bounds = ["--requests", "3000", "--time", "4m"];
+    let profiled = in_turn(|| profile(&Foreign::named("limits-fixed"), &["one", "two"], &bounds));
+    assert_eq!(profiled.told["scope"][0]["shared"], "no", "{}", profiled.said);
+}
+
+#[test]
+fn requests_refused_at_random_are_none_of_the_known_kinds() {
+    let profiled = in_turn(|| profile(&Foreign::named("shedding"), &["one"], &["--requests", "2000", "--time", "2m"]));
+    assert_eq!(profiled.told["verdict"], "unknown", "{}", profiled.said);
+}
+
+#[test]
+fn a_limit_that_changes_is_not_identified() {
+    let profiled = in_turn(|| profile(&Foreign::named("changing"), &["one"], &["--requests", "2000", "--time", "2m"]));
+    assert_ne!(profiled.told["verdict"], "identified", "{}", profiled.said);
+}
+
+#[test]
+fn where_nothing_is_refused_no_limit_is_found_up_to_the_rate_that_was_reached() {
+    let profiled = in_turn(|| profile(&Foreign::named("open"), &["one"], &["--requests", "2000", "--time", "2m"]));
+    assert_eq!(profiled.told["verdict"], "no_limit", "{}", profiled.said);
+    assert!(number(&profiled.told["unrefused"]["per_s"]) > 50.0, "{}", profiled.said);
+}
