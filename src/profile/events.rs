@@ -11,6 +11,9 @@ const FINEST: Duration = Duration::from_millis(1);
 /// An answer that took so many times longer than is usual tells little of when the request arrived.
 const SPIKE: u32 = 5;
 
+/// Arrivals within so many standard deviations came at about the same time.
+const TOGETHER: f64 = 8.0;
+
 /// Of a time that was spent on the way there or back, nobody knows how much on which, the standard deviation is half of it
 /// divided by the square root of 3.
 const SPLIT: f64 = 1.732_050_807_568_877_2;
@@ -30,6 +33,8 @@ pub(super) struct Event {
     pub(super) sigma: f64,
     /// What of it comes from the time that its answer took longer than is possible.
     spread: f64,
+    /// The requests that it stands for, all with the same outcome.
+    pub(super) count: u32,
     /// Whether the answer took so long that the arrival may be at either end of the time.
     pub(super) is_spike: bool,
     /// What the limiter decided; `None` where nobody knows.
@@ -141,6 +146,7 @@ impl Events {
             sent: observation.sent,
             at: if is_spike { earliest } else { earliest + travelled / 2 },
             latest: earliest + travelled,
+            count: 1,
             sigma: of_arrival.hypot(FINEST.as_secs_f64()),
             spread: of_arrival,
             is_spike,
@@ -236,6 +242,23 @@ impl Events {
             .chain(events.otherwise.iter_mut().flat_map(|(_, orders)| orders.iter_mut().flatten()));
         all.for_each(|event| event.sigma = event.spread.hypot(finest));
         events
+    }
+
+    /// The same with up to `most` requests of one outcome that came at about the same time as one: enough for a coarse
+    /// search, and far quicker.
+    pub(super) fn thinned(&self, most: u32) -> Self {
+        let mut list: Vec<Event> = Vec::new();
+        for event in &self.list {
+            let is_like = |last: &&mut Event| {
+                let apart = event.at.saturating_sub(last.at).as_secs_f64();
+                last.admitted == event.admitted && last.count < most && apart < self.sigma * TOGETHER
+            };
+            match list.last_mut().filter(is_like) {
+                Some(last) => last.count += 1,
+                None => list.push(*event),
+            }
+        }
+        Self { list, otherwise: Vec::new(), ..*self }
     }
 
     /// The beginning, the middle and the end, in seconds.

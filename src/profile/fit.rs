@@ -6,7 +6,7 @@ use super::clues::{Clues, real};
 use super::events::Events;
 use super::log::Log;
 use super::score::{CERTAINLY, Score, Terms, score};
-use super::search::{FAR, Free, NEAR, Search, apart};
+use super::search::{Free, NEAR, ROUGH, Search, apart};
 use super::theory::{Family, Hypothesis, Kind, Penalty, Refusals, Theory};
 
 /// The parameters of one kind that explain a log best.
@@ -28,13 +28,28 @@ const HOPELESS: f64 = 60.0;
 /// By how much Schwarz's criterion may be higher for a kind that is still of interest.
 const NEAR_ENOUGH: f64 = 12.0;
 
-/// Starts of each kind that a coarse search leaves, and of these the ones that all events are asked about.
+/// Starts of each kind that a coarse search leaves, those of them that are chosen by all events, and of these the ones
+/// that go on to the end.
 const PROMISING: usize = 8;
-const FINALISTS: usize = 3;
+const CHOSEN: usize = 3;
+const FINALISTS: usize = 2;
+
+/// The level of refinement at which all events choose.
+const JUDGED: u32 = 1;
 
 /// Requests, after the first burst, that a coarse search looks at: with all of them it would take far longer, and find
 /// the same.
 const EARLY: usize = 500;
+
+/// What a start must explain early events with, at first, and where none does.
+const FLOORS: [f64; 3] = [-100.0, -1000.0, f64::NEG_INFINITY];
+
+/// A coarse search takes this part of the first burst for one request, but no more than so many.
+const CHUNKS: u32 = 64;
+const MOST_TOGETHER: u32 = 16;
+
+/// Work that takes fewer standard deviations of an arrival is as good as none.
+const VISIBLE: f64 = 10.0;
 
 /// A search goes on with so many times as many events.
 const MORE: usize = 4;
@@ -92,7 +107,7 @@ pub(super) fn sharpen(fit: &Fit, events: &Events) -> (Fit, Events) {
         let sharper = events.sharper(scale);
         let start = best.as_ref().map_or(fit, |(fit, _)| fit).hypothesis.tiers[0];
         let search = Search { events: &sharper, floor: f64::NEG_INFINITY };
-        let Some(found) = search.refine(start, NEAR, Free::ButLimit) else {
+        let Some(found) = search.refine(start, Free::ButLimit) else {
             break;
         };
         if found.surprises > fit.surprises
@@ -111,7 +126,7 @@ pub(super) fn other_limits(fit: &Fit, events: &Events) -> Vec<Fit> {
     let limits = [theory.limit.saturating_sub(1), theory.limit + 1];
     let search = Search { events, floor: fit.log_likelihood - 6.0 };
     let others = limits.into_iter().filter(|limit| *limit > 0).map(|limit| Theory { limit, ..theory });
-    others.filter_map(|other| search.refine(other, NEAR, Free::ButLimit)).collect()
+    others.filter_map(|other| search.refine(other, Free::ButLimit)).collect()
 }
 
 /// As [`fit`], beginning also from what was found before.
@@ -120,7 +135,7 @@ pub(super) fn fit_events(events: &Events, before: &[Fit], effort: Effort) -> Vec
     // What led before is looked at first: the others are given up the earlier.
     for fit in before.iter().filter(|fit| fit.hypothesis.tiers.len() == 1) {
         let search = Search { events, floor: best_of(&fits) - HOPELESS };
-        fits.extend(search.refine(fit.hypothesis.tiers[0], NEAR, Free::All));
+        fits.extend(search.refine(fit.hypothesis.tiers[0], Free::All));
     }
     if effort == Effort::Full {
         search_anew(events, &mut fits);
@@ -138,43 +153,84 @@ fn best_of(fits: &[Fit]) -> f64 {
     fits.iter().map(|fit| fit.log_likelihood).fold(f64::NEG_INFINITY, f64::max)
 }
 
-/// Adds the best of each kind that early events do not rule out, beginning with the kind that they favour.
+/// Adds the best of each kind that a coarse search does not rule out, beginning with the kind that it favours.
 fn search_anew(events: &Events, fits: &mut Vec<Fit>) {
     let mut clues = Clues::of(events);
     let early = events.first(EARLY + clues.cold_requests());
     // The early events are to tell where the windows of a clock begin.
     clues.phases = Clues::of(&early).edges;
-    let kinds = if events.is_queue { vec![Kind::plain(Family::LeakyQueue)] } else { kinds() };
-    let mut least = f64::NEG_INFINITY;
-    let mut contenders = Vec::new();
-    for kind in kinds {
-        let search = Search { events: &early, floor: least };
-        let promising = search.promising(clues.starts_of(kind), PROMISING);
-        if let Some((best, _)) = promising.first() {
-            least = least.max(best - HOPELESS * 4.0);
-            contenders.push((*best, kind, promising));
-        }
-    }
-    contenders.sort_by(|a, b| b.0.total_cmp(&a.0));
     let count = real(events.list.len()).max(1.0);
     let mut best_early = f64::NEG_INFINITY;
-    for (_, kind, promising) in contenders {
+    for (_, promising) in contenders(&clues, events, &early) {
         // A richer kind that could not even come close if it explained everything need not be searched for.
-        let least = f64::from(kind.parameters()) * count.ln() - 2.0 * count * CERTAINLY;
+        let parameters = promising.first().map_or(0, |theory| theory.kind.parameters());
+        let least = f64::from(parameters) * count.ln() - 2.0 * count * CERTAINLY;
         if fits.iter().any(|fit| fit.bic + NEAR_ENOUGH < least) {
             continue;
         }
         let search = Search { events: &early, floor: best_early - HOPELESS };
-        let starts = promising.into_iter().map(|(_, theory)| theory);
-        let mut found: Vec<_> = starts.filter_map(|theory| search.refine(theory, FAR, Free::All)).collect();
+        let mut found: Vec<_> =
+            promising.into_iter().filter_map(|theory| search.refine(theory, Free::All)).collect();
         found.sort_by(|a, b| b.log_likelihood.total_cmp(&a.log_likelihood));
         best_early = best_early.max(best_of(&found));
-        let finalists = apart(found.into_iter().map(|fit| fit.hypothesis.tiers[0]), FINALISTS);
-        for theory in finalists {
+        for theory in apart(found.into_iter().map(|fit| fit.hypothesis.tiers[0]), FINALISTS) {
             let best = best_of(fits);
             fits.extend(go_on(theory, events, (early.list.len(), best - HOPELESS)));
         }
     }
+}
+
+/// The kinds that may explain the events, each with its most promising parameters and what they are worth; the best kind
+/// first.
+fn contenders(clues: &Clues, events: &Events, early: &Events) -> Vec<(f64, Vec<Theory>)> {
+    let judge = Search { events, floor: f64::NEG_INFINITY };
+    let mut found: Vec<(f64, Vec<Theory>)> = Vec::new();
+    for promising in rough(clues, early) {
+        let mut ranked: Vec<_> = promising.into_iter().map(|theory| (judge.worth(theory, JUDGED), theory)).collect();
+        ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let theories = apart(ranked.iter().map(|(_, theory)| *theory), CHOSEN);
+        found.extend(ranked.first().map(|(worth, _)| (*worth, theories)));
+    }
+    found.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let best = found.first().map_or(0.0, |(worth, _)| *worth);
+    found.retain(|(worth, _)| *worth >= best - HOPELESS * 8.0);
+    found
+}
+
+/// What each kind comes to roughly, judged by early events alone.
+fn rough(clues: &Clues, early: &Events) -> Vec<Vec<Theory>> {
+    let mut kinds = if early.is_queue { vec![Kind::plain(Family::LeakyQueue)] } else { kinds() };
+    let thinned = early.thinned((clues.cold.0 / CHUNKS).clamp(1, MOST_TOGETHER));
+    // How many are in flight shows only where requests are in flight for a while.
+    let visible = early.service.as_secs_f64() > VISIBLE * early.sigma;
+    kinds.retain(|kind| visible || kind.family != Family::Concurrency);
+    let search = Search { events: &thinned, floor: f64::NEG_INFINITY };
+    let fine = Search { events: early, floor: f64::NEG_INFINITY };
+    let mut found = Vec::new();
+    let mut best = f64::NEG_INFINITY;
+    // Most starts are bad, and the sooner they are given up the better.
+    for floor in FLOORS {
+        let floor = floor.max(best - HOPELESS * 4.0);
+        kinds.retain(|kind| {
+            let promising = search.promising(&search.own(clues.starts_of(*kind)), PROMISING, floor);
+            let Some((worth, _)) = promising.first() else {
+                return true;
+            };
+            best = best.max(*worth);
+            found.push(finer(promising.into_iter().map(|(_, theory)| theory), &search, &fine));
+            false
+        });
+    }
+    found
+}
+
+/// The best of these parameters, made as fine as early events allow.
+fn finer(promising: impl Iterator<Item = Theory>, search: &Search, fine: &Search) -> Vec<Theory> {
+    let found = promising.filter_map(|theory| search.descend(theory, ROUGH, Free::All));
+    let mut ranked: Vec<_> = found.map(|theory| (search.worth(theory, ROUGH.end), theory)).collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let best = apart(ranked.into_iter().map(|(_, theory)| theory), CHOSEN);
+    best.into_iter().filter_map(|theory| fine.descend(theory, NEAR, Free::All)).collect()
 }
 
 /// The best parameters for all events, from what was the best for so many of them; `None` where they are hopeless.
@@ -182,10 +238,10 @@ fn go_on(mut theory: Theory, events: &Events, (early, floor): (usize, f64)) -> O
     let mut count = early.max(1) * MORE;
     while count < events.list.len() {
         let search = Search { events: &events.first(count), floor };
-        theory = search.refine(theory, NEAR, Free::All)?.hypothesis.tiers[0];
+        theory = search.refine(theory, Free::All)?.hypothesis.tiers[0];
         count *= MORE;
     }
-    Search { events, floor }.refine(theory, NEAR, Free::All)
+    Search { events, floor }.refine(theory, Free::All)
 }
 
 /// A search may end one or two requests beside the limit, where the other parameters make up for most of it.
@@ -195,7 +251,7 @@ fn polish(best: &mut Fit, events: &Events) {
     let search = Search { events, floor: f64::NEG_INFINITY };
     let limits = [-2, -1, 1, 2].into_iter().filter_map(|off| theory.limit.checked_add_signed(off));
     for limit in limits.filter(|limit| *limit > 0) {
-        if let Some(found) = search.refine(Theory { limit, ..theory }, NEAR, Free::ButLimit)
+        if let Some(found) = search.refine(Theory { limit, ..theory }, Free::ButLimit)
             && found.log_likelihood > best.log_likelihood
         {
             *best = found;

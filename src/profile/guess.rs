@@ -67,6 +67,17 @@ impl Clues {
         distinct_counts(often.iter().take(LIMITS).map(|(_, count)| *count).chain(cold).collect())
     }
 
+    /// Requests that a window of such a length may admit if it turned while the first burst went on: then that was admitted
+    /// some more.
+    fn limits_within(&self, time: f64) -> Vec<u32> {
+        let most = (self.cold.1 / time).min(0.8);
+        let cold = f64::from(self.cold_round);
+        if most * cold < 2.0 {
+            return Vec::new();
+        }
+        [0.25, 0.5, 0.75, 1.0].iter().map(|part| rounded(cold * (1.0 - most * part))).collect()
+    }
+
     /// How long a penalty of a kind may last.
     fn penalties(&self, penalty: Penalty) -> Vec<f64> {
         match penalty {
@@ -123,12 +134,14 @@ impl Clues {
             // A block outlasts the window most of the time, so few events tell of its length, and none how to get there.
             let between = self.ages.windows(2).map(|pair| (pair[0] * pair[1]).sqrt());
             let times_and_more = times.into_iter().chain(spaced(self.span / 300.0, self.span, 70)).chain(between);
-            times = distinct(times_and_more.collect(), 0.005);
+            times = distinct(times_and_more.collect(), 0.015);
         }
         let phases = if theory.kind.has_phase() { self.phases.clone() } else { vec![0.0] };
+        let limits = self.limits();
         for penalty in penalties.iter().take(EDGES + 4) {
-            for limit in self.limits() {
-                for time in &times {
+            for time in &times {
+                let more = if theory.kind.is_counter() { self.limits_within(*time) } else { Vec::new() };
+                for limit in distinct_counts(limits.iter().copied().chain(more).collect()) {
                     let theories = distinct_phases(&phases, *time).into_iter();
                     found.extend(theories.map(|phase| Theory {
                         limit,

@@ -18,7 +18,7 @@ pub(super) struct Imagined {
 impl Imagined {
     /// Notes it in a replay, as if it had been seen.
     pub(super) fn note_in(&self, replay: &mut Replay) {
-        replay.note(Request { at: self.at, done: self.done, slack: 0.0 }, self.admitted);
+        replay.note(Request { at: self.at, done: self.done, count: 1, slack: 0.0 }, self.admitted);
     }
 }
 
@@ -78,7 +78,7 @@ impl World {
         let at = self.now + self.one_way;
         let admitted = self.replay.margin(at) >= 0.0;
         let done = if admitted { at + self.service } else { at };
-        let request = Request { at, done, slack: 0.0 };
+        let request = Request { at, done, count: 1, slack: 0.0 };
         self.replay.note(request, admitted);
         Imagined { at, done: request.done, admitted }
     }
@@ -90,7 +90,7 @@ pub(super) fn lead(seen: &[Imagined], one: &Replay, other: &Replay, sigma: f64) 
     let (mut one, mut other) = (one.clone(), other.clone());
     let mut lead = 0.0;
     for imagined in seen {
-        let request = Request { at: imagined.at, done: imagined.done, slack: sigma };
+        let request = Request { at: imagined.at, done: imagined.done, count: 1, slack: sigma };
         let judge = |replay: &mut Replay| {
             let admitted = admission(replay.margin(request.at), sigma);
             replay.note(request, imagined.admitted);

@@ -185,7 +185,7 @@ impl Profiler {
         }
         if matches!(self.stage, Stage::Cold) {
             self.shortest = self.shortest.min(observation.round_trip());
-            self.course.be_patient(schedules::patience(self.shortest));
+            self.course.be_patient(schedules::first_patience(self.shortest));
         }
         let admitted = observation.is_decided().then_some(observation.answer == Answer::Admitted);
         self.course.answered(observation.due, admitted);

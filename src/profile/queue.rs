@@ -32,7 +32,7 @@ fn explains(fit: &Fit, events: &Events) -> bool {
     let mut replay = Replay::new(&fit.hypothesis);
     let (mut count, mut sum, mut squares, mut residuals) = (0.0, 0.0, 0.0, 0.0);
     for event in &events.list {
-        let request = Request { at: event.at, done: event.done, slack: event.sigma };
+        let request = Request { at: event.at, done: event.done, count: 1, slack: event.sigma };
         let Some(admitted) = event.admitted else {
             continue;
         };

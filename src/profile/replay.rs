@@ -42,13 +42,15 @@ pub(super) struct Request {
     pub(super) at: Duration,
     /// When it is answered.
     pub(super) done: Duration,
+    /// The requests that it stands for.
+    pub(super) count: u32,
     /// By how many seconds its arrival may be wrong, so that an outcome a little too early is still the limiter's.
     pub(super) slack: f64,
 }
 
 impl Tier {
-    fn arrival(&self, at: Duration) -> Arrival {
-        Arrival { at: at.saturating_add(self.shift).max(self.last), cost: 1 }
+    fn arrival(&self, at: Duration, cost: u32) -> Arrival {
+        Arrival { at: at.saturating_add(self.shift).max(self.last), cost }
     }
 
     fn margin(&self, at: Duration) -> f64 {
@@ -57,7 +59,7 @@ impl Tier {
 
     /// Notes an admission. Whoever was admitted did not come too early: if it seems so by little, its arrival is wrong.
     fn admit(&mut self, request: Request) {
-        let mut arrival = self.arrival(request.at);
+        let mut arrival = self.arrival(request.at, request.count);
         if let Opening::At(opens) = self.opening
             && opens > arrival.at
             && opens.saturating_sub(arrival.at).as_secs_f64() <= request.slack
@@ -75,7 +77,7 @@ impl Tier {
         if !counts && self.limiter.penalty.is_zero() {
             return;
         }
-        let arrival = self.arrival(request.at);
+        let arrival = self.arrival(request.at, request.count);
         self.limiter.note_refused(&mut self.state, arrival, own);
         if counts {
             self.last = arrival.at;
@@ -154,7 +156,7 @@ impl Replay {
 
     /// How long a request that arrives now waits for those before it, if it is admitted.
     pub(super) fn delay(&self, at: Duration) -> Duration {
-        let delay = |tier: &Tier| match tier.limiter.judge(&tier.state, tier.arrival(at)) {
+        let delay = |tier: &Tier| match tier.limiter.judge(&tier.state, tier.arrival(at, 1)) {
             Admission::Admitted { delay } => delay,
             Admission::Refused { .. } => Duration::ZERO,
         };
@@ -167,7 +169,9 @@ impl Replay {
             self.tiers.iter_mut().for_each(|tier| tier.admit(request));
             if let Some(in_flight) = &mut self.in_flight {
                 let place = in_flight.done.partition_point(|done| *done > request.done);
-                in_flight.done.insert(place, request.done);
+                for _ in 0..request.count {
+                    in_flight.done.insert(place, request.done);
+                }
             }
             return;
         }

@@ -49,6 +49,11 @@ pub(super) fn patience(round_trip: Duration) -> Duration {
     (round_trip * 6).max(Duration::from_millis(250))
 }
 
+/// The same during the first burst. There it matters more that it is over before the window is.
+pub(super) fn first_patience(round_trip: Duration) -> Duration {
+    (round_trip * 3).max(Duration::from_millis(100))
+}
+
 impl Terms {
     pub(super) fn course(self, legs: impl IntoIterator<Item = Leg>) -> Course {
         Course::new(legs, self.widest, patience(self.round_trip))

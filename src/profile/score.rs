@@ -117,7 +117,7 @@ impl Judge {
         let mut score = Score { log_likelihood: 0.0, surprises: 0 };
         let mut early: Vec<Early> = Vec::new();
         for event in list {
-            let request = Request { at: event.at, done: event.done, slack: event.sigma * SLACK };
+            let request = Request { at: event.at, done: event.done, count: event.count, slack: event.sigma * SLACK };
             let mut judged = Judged::default();
             for replay in replays.iter_mut() {
                 judged.add(step(replay, event, request, self.lost_arrive), event.sigma, self.blur);
@@ -126,7 +126,7 @@ impl Judge {
                 continue;
             };
             if self.blur > 0.0 {
-                score.log_likelihood -= judged.cost.unwrap_or(0.0);
+                score.log_likelihood -= judged.cost.unwrap_or(0.0) * f64::from(event.count);
             } else {
                 let probability = judged.probability / real(replays.len());
                 if admitted || probability > DOUBTFUL {
@@ -251,7 +251,7 @@ pub(super) fn replayed(events: &Events, hypothesis: &Hypothesis) -> Replay {
 pub(super) fn replayed_until(events: &Events, hypothesis: &Hypothesis, end: Duration) -> Replay {
     let mut replay = Replay::new(hypothesis);
     for event in events.list.iter().filter(|event| event.sent < end) {
-        let request = Request { at: event.at, done: event.done, slack: event.sigma * SLACK };
+        let request = Request { at: event.at, done: event.done, count: event.count, slack: event.sigma * SLACK };
         step(&mut replay, event, request, hypothesis.lost_arrive);
     }
     replay

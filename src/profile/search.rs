@@ -1,5 +1,7 @@
 //! The search for the parameters of one kind, from many starts to the best.
 
+use std::ops::Range;
+
 use super::events::Events;
 use super::fit::{Fit, scored};
 use super::score::{Score, Terms, score};
@@ -8,15 +10,17 @@ use super::theory::{Family, Hypothesis, Penalty, Theory};
 /// A kind that is farther behind the best than this is not searched on.
 const HOPELESS: f64 = 60.0;
 
-/// Refinements, each half as wide as the one before: of a coarse start, and of what was the best before.
-pub(super) const FAR: u32 = 12;
-pub(super) const NEAR: u32 = 8;
+/// Levels of refinement, each with steps half as wide as the one before: all, those by which a start comes near, and
+/// those that are left then.
+const LEVELS: u32 = 12;
+pub(super) const ROUGH: Range<u32> = 0..5;
+pub(super) const NEAR: Range<u32> = 4..LEVELS;
+
+/// The widest step, as a share of a parameter.
+const WIDEST: f64 = 0.03;
 
 /// Starts that are kept until it is known which differ.
 const RANKED: usize = 60;
-
-/// What a start must explain early events with, at first, and where too few do.
-const FLOORS: [f64; 3] = [-100.0, -1000.0, f64::NEG_INFINITY];
 
 /// A penalty shorter than so many standard deviations of an arrival would explain nothing but chance.
 const SHORTEST_PENALTY: f64 = 40.0;
@@ -48,21 +52,18 @@ impl Search<'_> {
         theory.time * of_limit
     }
 
-    /// The best so many starts that differ from each other, and what they are worth, on arrivals as unsure as parameters
-    /// are.
-    pub(super) fn promising(&self, starts: Vec<Theory>, count: usize) -> Vec<(f64, Theory)> {
+    /// The starts that stand for themselves.
+    pub(super) fn own(&self, mut starts: Vec<Theory>) -> Vec<Theory> {
         let shortest = self.events.sigma * SHORTEST_PENALTY;
-        let is_own = |theory: &Theory| theory.is_own() && theory.lasts(shortest);
-        let starts: Vec<_> = starts.into_iter().filter(is_own).collect();
-        // Most starts are bad, and the sooner they are given up the better.
-        for floor in FLOORS {
-            let ranked = self.ranked(&starts, floor.max(self.floor));
-            let found = apart_by(ranked.into_iter(), |(_, theory)| *theory, count);
-            if found.len() == count || floor <= self.floor {
-                return found;
-            }
-        }
-        Vec::new()
+        starts.retain(|theory| theory.is_own() && theory.lasts(shortest));
+        starts
+    }
+
+    /// The best so many starts that differ from each other, and what they are worth, on arrivals as unsure as parameters
+    /// are. None of them is worth less than the floor.
+    pub(super) fn promising(&self, starts: &[Theory], count: usize, floor: f64) -> Vec<(f64, Theory)> {
+        let ranked = self.ranked(starts, floor);
+        apart_by(ranked.into_iter(), |(_, theory)| *theory, count)
     }
 
     /// The best starts above a floor.
@@ -80,23 +81,28 @@ impl Search<'_> {
         ranked
     }
 
-    /// Improves parameters one by one, in ever smaller steps and on ever surer arrivals.
-    pub(super) fn refine(&self, start: Theory, levels: u32, free: Free) -> Option<Fit> {
+    /// What a theory is worth on arrivals as unsure as parameters are at a level.
+    pub(super) fn worth(&self, theory: Theory, level: u32) -> f64 {
+        let blur = Self::blur(&theory) * at_level(level);
+        self.score(theory, Terms { blur, floor: f64::NEG_INFINITY }).map_or(f64::NEG_INFINITY, |found| found.log_likelihood)
+    }
+
+    /// Improves parameters one by one, in ever smaller steps and on ever surer arrivals; `None` where that is hopeless.
+    pub(super) fn descend(&self, start: Theory, levels: Range<u32>, free: Free) -> Option<Theory> {
         let mut theory = start;
         let pivots = self.events.instants();
-        let scale = 0.5_f64.powi(i32::try_from(FAR - levels).unwrap_or(0));
-        let mut blur = Self::blur(&start) * scale;
-        let mut step = 0.03 * scale;
-        for level in 0..levels {
-            blur *= if level + 2 >= levels { 0.0 } else { 0.5 };
+        let shortest = self.events.sigma * SHORTEST_PENALTY;
+        for level in levels {
+            let is_last = level + 2 >= LEVELS;
+            let blur = if is_last { 0.0 } else { Self::blur(&start) * at_level(level + 1) };
+            let step = WIDEST * at_level(level);
             let mut best = self.score(theory, Terms { blur, floor: self.floor - HOPELESS * 8.0 })?.log_likelihood;
             for _ in 0..2 {
                 let before = best;
                 for next in neighbours(&theory, step, (&pivots, free)) {
-                    if !next.is_own() || !next.lasts(self.events.sigma * SHORTEST_PENALTY) {
-                        continue;
-                    }
-                    if let Some(found) = self.score(next, Terms { blur, floor: best })
+                    if next.is_own()
+                        && next.lasts(shortest)
+                        && let Some(found) = self.score(next, Terms { blur, floor: best })
                         && found.log_likelihood > best + 1e-9
                     {
                         best = found.log_likelihood;
@@ -107,8 +113,13 @@ impl Search<'_> {
                     break;
                 }
             }
-            step *= 0.5;
         }
+        Some(theory)
+    }
+
+    /// The fit with the best parameters near these; `None` where they are hopeless.
+    pub(super) fn refine(&self, start: Theory, free: Free) -> Option<Fit> {
+        let theory = self.descend(start, NEAR, free)?;
         let found = self.score(theory, Terms { blur: 0.0, floor: self.floor })?;
         Some(self.finish(Hypothesis::single(theory), found))
     }
@@ -123,6 +134,11 @@ impl Search<'_> {
         }
         scored(hypothesis, found, self.events)
     }
+}
+
+/// How wide steps are at a level, as a share of the widest.
+fn at_level(level: u32) -> f64 {
+    0.5_f64.powi(i32::try_from(level).unwrap_or(i32::MAX))
 }
 
 /// The first so many theories that differ by more than a hundredth in a parameter.

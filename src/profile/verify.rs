@@ -251,7 +251,7 @@ impl Verification {
         let mut replay = Replay::new(hypothesis);
         let mut counts = vec![0; ranges.len()];
         for event in &events.list {
-            let request = Request { at: event.at, done: event.done, slack: event.sigma * 5.0 };
+            let request = Request { at: event.at, done: event.done, count: 1, slack: event.sigma * 5.0 };
             let is_free = ranges.iter().any(|(from, to)| (*from..*to).contains(&event.sent));
             let admitted = match event.admitted {
                 None if !hypothesis.lost_arrive => continue,
