@@ -111,8 +111,7 @@ impl Clues {
         };
         let runs = runs_of(&decided, events.sigma * UNSURE);
         clues.read_edges(&decided, &runs);
-        clues.read_cold(events);
-        clues.cold_instants = decided.iter().take(clues.cold_requests()).map(|event| instant(event)).collect();
+        clues.read_cold(events, &decided);
         clues.read_periods(&decided);
         clues.read_pauses(&decided);
         clues.read_in_flight(&decided);
@@ -131,9 +130,6 @@ impl Clues {
         for (n, pair) in runs.windows(2).enumerate() {
             let (now, next) = (pair[0], pair[1]);
             if now.admitted {
-                if self.counts.is_empty() {
-                    self.cold = (now.count, next.first - instant(list[0]));
-                }
                 self.counts.push(now.count);
                 blocked_from = Some(next.first);
                 continue;
@@ -166,7 +162,13 @@ impl Clues {
         self.turns.truncate(TURNS);
     }
 
-    fn read_cold(&mut self, events: &Events) {
+    fn read_cold(&mut self, events: &Events, list: &[&Event]) {
+        let admitted = list.iter().take_while(|event| event.admitted == Some(true));
+        self.cold_instants = admitted.map(|event| instant(event)).collect();
+        if let Some(refused) = list.get(self.cold_instants.len()) {
+            let count = u32::try_from(self.cold_instants.len()).unwrap_or(u32::MAX);
+            self.cold = (count, instant(refused) - instant(list[0]));
+        }
         let until = events.list.iter().filter(|event| event.admitted == Some(false)).map(|event| event.sent).min();
         let admitted = |event: &&Event| event.admitted == Some(true) && until.is_none_or(|until| event.sent <= until);
         self.cold_round = u32::try_from(events.list.iter().filter(admitted).count()).unwrap_or(u32::MAX);

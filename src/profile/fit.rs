@@ -28,14 +28,15 @@ const HOPELESS: f64 = 60.0;
 /// By how much Schwarz's criterion may be higher for a kind that is still of interest.
 const NEAR_ENOUGH: f64 = 12.0;
 
-/// Starts of each kind that a coarse search leaves, those of them that are chosen by all events, and of these the ones
+/// Starts of each kind that a coarse search leaves, those that are made finer by early events, those that are chosen by all events, and of these the ones
 /// that go on to the end.
-const PROMISING: usize = 8;
+const MANY: usize = 120;
+const PROMISING: usize = 6;
 const CHOSEN: usize = 3;
 const FINALISTS: usize = 2;
 
 /// The level of refinement at which all events choose.
-const JUDGED: u32 = 1;
+const JUDGED: u32 = 0;
 
 /// Requests, after the first burst, that a coarse search looks at: with all of them it would take far longer, and find
 /// the same.
@@ -185,7 +186,7 @@ fn search_anew(events: &Events, fits: &mut Vec<Fit>) {
 fn contenders(clues: &Clues, events: &Events, early: &Events) -> Vec<(f64, Vec<Theory>)> {
     let judge = Search { events, floor: f64::NEG_INFINITY };
     let mut found: Vec<(f64, Vec<Theory>)> = Vec::new();
-    for promising in rough(clues, early) {
+    for promising in rough(clues, events, early) {
         let mut ranked: Vec<_> = promising.into_iter().map(|theory| (judge.worth(theory, JUDGED), theory)).collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
         let theories = apart(ranked.iter().map(|(_, theory)| *theory), CHOSEN);
@@ -198,7 +199,7 @@ fn contenders(clues: &Clues, events: &Events, early: &Events) -> Vec<(f64, Vec<T
 }
 
 /// What each kind comes to roughly, judged by early events alone.
-fn rough(clues: &Clues, early: &Events) -> Vec<Vec<Theory>> {
+fn rough(clues: &Clues, events: &Events, early: &Events) -> Vec<Vec<Theory>> {
     let mut kinds = if early.is_queue { vec![Kind::plain(Family::LeakyQueue)] } else { kinds() };
     let thinned = early.thinned((clues.cold.0 / CHUNKS).clamp(1, MOST_TOGETHER));
     // How many are in flight shows only where requests are in flight for a while.
@@ -212,16 +213,30 @@ fn rough(clues: &Clues, early: &Events) -> Vec<Vec<Theory>> {
     for floor in FLOORS {
         let floor = floor.max(best - HOPELESS * 4.0);
         kinds.retain(|kind| {
-            let promising = search.promising(&search.own(clues.starts_of(*kind)), PROMISING, floor);
+            let promising = search.promising(&search.own(clues.starts_of(*kind)), MANY, floor);
             let Some((worth, _)) = promising.first() else {
                 return true;
             };
             best = best.max(*worth);
-            found.push(finer(promising.into_iter().map(|(_, theory)| theory), &search, &fine));
+            let starts: Vec<_> = promising.into_iter().map(|(_, theory)| theory).collect();
+            let mut chosen = finer(starts.iter().copied().take(PROMISING), &search, &fine);
+            chosen.extend(told_by(&starts, events));
+            found.push(chosen);
             false
         });
     }
     found
+}
+
+/// The best of these starts by what came later: early events may be explained by many.
+fn told_by(starts: &[Theory], events: &Events) -> Vec<Theory> {
+    let mut starts = starts.to_vec();
+    for (part, count) in [(2, MANY / 3), (1, FINALISTS)] {
+        let events = events.first(events.list.len() / part);
+        let search = Search { events: &events, floor: f64::NEG_INFINITY };
+        starts = search.promising(&starts, count, f64::NEG_INFINITY).into_iter().map(|(_, theory)| theory).collect();
+    }
+    starts
 }
 
 /// The best of these parameters, made as fine as early events allow.

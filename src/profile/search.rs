@@ -20,7 +20,7 @@ pub(super) const NEAR: Range<u32> = 4..LEVELS;
 const WIDEST: f64 = 0.03;
 
 /// Starts that are kept until it is known which differ.
-const RANKED: usize = 60;
+const RANKED: usize = 150;
 
 /// A penalty shorter than so many standard deviations of an arrival would explain nothing but chance.
 const SHORTEST_PENALTY: f64 = 40.0;
