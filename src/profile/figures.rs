@@ -1,5 +1,7 @@
 //! The figures of an answer, each with its interval: what texts and files say of a limiter.
 
+use std::ops::RangeInclusive;
+
 use super::finding::{Finding, Verdict};
 use super::interval::Interval;
 use super::theory::{Family, Theory};
@@ -27,10 +29,13 @@ pub struct Figures {
     pub rate: Option<Estimate>,
 }
 
+/// Times in seconds and rates per second that make sense.
+const SIZES: RangeInclusive<f64> = 1e-12..=1e12;
+
 impl Estimate {
-    /// A value, moved into its interval where it lies outside; `None` where any of them is no number above zero.
+    /// A value, moved into its interval where it lies outside; `None` where any of them is no size that anything has.
     fn of(value: f64, interval: Interval) -> Option<Self> {
-        let is_sound = |number: f64| number.is_finite() && number > 0.0;
+        let is_sound = |number: f64| SIZES.contains(&number);
         let sound = is_sound(value) && is_sound(interval.low) && is_sound(interval.high);
         (sound && interval.low <= interval.high)
             .then(|| Self { value: value.clamp(interval.low, interval.high), interval })

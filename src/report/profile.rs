@@ -43,10 +43,15 @@ fn paragraph(profile: &Profile) -> String {
             [one] => clauses.extend([Described(one).resets(), Described(one).refusals()]),
             _ => clauses.extend(together(finding)),
         }
-        clauses.extend((0..figures.len()).filter_map(|tier| Shares::of(profile, tier).clause()));
+        let shares = (0..figures.len()).filter_map(|tier| Some((tier, Shares::of(profile, tier).clause()?)));
+        clauses.extend(shares.map(|(tier, clause)| match figures.len() {
+            1 => clause,
+            _ => format!("of limit {}, {clause}", tier + 1),
+        }));
         if finding.scope.is_empty() {
             clauses.push("whether others share it was not tried".to_owned());
         }
+        clauses.extend(claimed::truth(&profile.claims));
         clauses.extend(advised::clause(profile));
     } else {
         clauses.push(without_model(profile));
@@ -67,21 +72,8 @@ fn verdict(profile: &Profile) -> String {
     let admits = admits(profile);
     match &finding.verdict {
         Verdict::Identified => format!("identified: {admits}"),
-        Verdict::NotVerified => {
-            format!("not verified, for want of requests or time: nothing contradicts that {admits}")
-        }
-        Verdict::Equivalent(others) => {
-            let kinds: Vec<_> = best_kind(finding).into_iter().chain(others.iter().copied()).collect();
-            let names: Vec<_> = kinds.iter().map(ToString::to_string).collect();
-            let mut apart: Vec<_> = kinds.windows(2).map(|pair| limiter::difference(pair[0], pair[1])).collect();
-            apart.dedup();
-            format!(
-                "equivalent models ({}) explain the requests equally well, and {} would tell them apart; by the first of \
-                 them {admits}",
-                names.join("; "),
-                apart.join(", or ")
-            )
-        }
+        Verdict::NotVerified => format!("not verified, as {}: nothing contradicts that {admits}", stopped(profile)),
+        Verdict::Equivalent(others) => equivalent(finding, others) + &admits,
         Verdict::NotConfirmed => {
             let failed = finding.checks.iter().rev().find(|check| !check.holds());
             let but = failed.map(|check| format!(", but {}", tested(check, best_kind(finding)))).unwrap_or_default();
@@ -89,11 +81,26 @@ fn verdict(profile: &Profile) -> String {
         }
         Verdict::Unknown => "none of the known models explains which requests were refused".to_owned(),
         Verdict::NoLimit => {
-            format!("no limit found up to {}", per_second(finding.unrefused.rate))
+            format!("no limit found up to {}: {}", per_second(finding.unrefused.rate), stopped(profile))
         }
         Verdict::Undecided => declared(profile)
             .unwrap_or_else(|| "undecided: too little was seen to say what the server limits".to_owned()),
     }
+}
+
+/// Which models explain the same, and what would tell them apart.
+fn equivalent(finding: &Finding, others: &[Kind]) -> String {
+    let kinds: Vec<_> = best_kind(finding).into_iter().chain(others.iter().copied()).collect();
+    let names: Vec<_> = kinds.iter().map(ToString::to_string).collect();
+    let mut apart: Vec<_> = kinds.windows(2).map(|pair| limiter::difference(pair[0], pair[1])).collect();
+    apart.dedup();
+    let is_single = finding.best.as_ref().is_some_and(|fit| fit.hypothesis.tiers[0].limit == 1);
+    let apart = if is_single {
+        "with a limit of one request nothing tells them apart".to_owned()
+    } else {
+        format!("what would tell them apart is {}", apart.join(", or "))
+    };
+    format!("equivalent models ({}) explain the requests equally well: {apart}. By the first, ", names.join("; "))
 }
 
 /// What the server itself says where nothing else is known.
@@ -118,6 +125,9 @@ fn admits(profile: &Profile) -> String {
     let figures = profile.finding.figures();
     let each = figures.iter().enumerate();
     let each: Vec<_> = each.map(|(n, figures)| Described(figures).admits(&Shares::of(profile, n).phrase())).collect();
+    if each.is_empty() {
+        return "the server limits something that nothing explains".to_owned();
+    }
     format!("the server admits {}", each.join("; and at the same time "))
 }
 
@@ -153,8 +163,11 @@ fn items(profile: &Profile) -> Vec<(&'static str, String)> {
     let mut items = vec![("profile", format!("{name}, target {target} ({place}), {}", utc(profile.started_unix_s)))];
     if finding.stands() {
         let figures = finding.figures();
+        let of = if figures.len() > 1 { format!(" of {}: ", figures.len()) } else { String::new() };
         for (n, figures) in figures.iter().enumerate() {
-            items.extend(of_limiter(&Described(figures)));
+            let number = if of.is_empty() { String::new() } else { format!("{}{of}", n + 1) };
+            items.push(("model", number + &limiter::name(figures.theory.kind)));
+            items.extend(of_limiter(&Described(figures), profile.started_unix_s));
             let shares = Shares::of(profile, n);
             items.extend(shares.clause().map(|clause| ("scope", clause)));
             items.extend(shares.evidence().map(|line| ("", line)));
@@ -200,17 +213,19 @@ fn predictions(finding: &Finding) -> impl Iterator<Item = (&'static str, String)
 }
 
 /// What is known of one limiter.
-fn of_limiter(limiter: &Described<'_>) -> Vec<(&'static str, String)> {
+fn of_limiter(limiter: &Described<'_>, started_unix_s: f64) -> Vec<(&'static str, String)> {
     let kind = limiter.0.theory.kind;
     let timed = match kind.family {
         Family::Concurrency => None,
         _ if kind.is_bucket() => Some(("regained", format!("{} for each request", limiter.time()))),
         _ => Some(("window", limiter.time())),
     };
-    let mut items = vec![("model", limiter::name(kind)), ("limit", limiter.limit())];
+    let mut items = vec![("limit", limiter.limit())];
     items.extend(timed);
     items.extend(limiter.rate().map(|rate| ("rate", rate)));
-    items.extend([("resets", limiter.resets()), ("refused", limiter.refusals())]);
+    items.push(("resets", limiter.resets()));
+    items.extend(limiter.clock(started_unix_s).map(|clock| ("", clock)));
+    items.push(("refused", limiter.refusals()));
     items
 }
 
@@ -242,7 +257,14 @@ fn stopped(profile: &Profile) -> String {
     if profile.end == End::Interrupted {
         return "somebody stopped it".to_owned();
     }
+    let most = profile.plan.first_burst;
     match profile.finding.stopped {
+        Stopped::Done if profile.finding.verdict == Verdict::NoLimit => {
+            format!("no more than {} were to be sent at once", plural_of(most, "request"))
+        }
+        Stopped::Done if profile.finding.verdict == Verdict::NotVerified => {
+            "the test of a prediction would have cost more than was left".to_owned()
+        }
         Stopped::Done => "there was nothing left to find out".to_owned(),
         Stopped::Requests => "all requests of the budget were sent".to_owned(),
         Stopped::Time => "the time was over".to_owned(),

@@ -23,6 +23,40 @@ pub(super) fn claim(claim: &Claim) -> (&'static str, String) {
     (line, format!("{word}: {}{name} says {}", claim.source, says(&claim.says)))
 }
 
+/// Clauses about whether the server tells the truth; none where nothing of it was tested.
+pub(super) fn truth(claims: &[Claim]) -> impl Iterator<Item = String> {
+    let of_waits = |claim: &&Claim| matches!(claim.says, Says::RetryAfter { .. });
+    let wrong = claims.iter().filter(|claim| !of_waits(claim) && claim.standing == Standing::Wrong).count();
+    let wrong = match wrong {
+        0 => None,
+        1 => Some("one of its other claims about limits is wrong".to_owned()),
+        n => Some(format!("{n} of its other claims about limits are wrong")),
+    };
+    claims.iter().filter(of_waits).filter_map(waits).chain(wrong)
+}
+
+/// Whether the waits that a server names can be relied on.
+fn waits(claim: &Claim) -> Option<String> {
+    let Says::RetryAfter { tested, enough, too_long_s, .. } = claim.says else {
+        return None;
+    };
+    // What whole seconds make of a wait is no fault.
+    let longer = too_long_s
+        .filter(|over| *over > 1.0)
+        .map(|over| format!(", though it is typically {} too long", seconds(over)));
+    match claim.standing {
+        Standing::True => Some(format!("its {} can be trusted{}", claim.source, longer.unwrap_or_default())),
+        Standing::Wrong => {
+            let share = percent(f64::from(enough) / f64::from(tested.max(1)));
+            Some(format!(
+                "its {} cannot be trusted: only {share} of the waits that it names are long enough",
+                claim.source
+            ))
+        }
+        Standing::NotTested => None,
+    }
+}
+
 /// `300 requests per 1m`.
 pub(super) fn quota(limit: u64, window_s: Option<f64>, unit: Unit) -> String {
     let of = match unit {

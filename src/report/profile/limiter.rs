@@ -1,7 +1,7 @@
 //! A limiter in words: what it admits, what it gives back when, what a refusal costs.
 
 use crate::profile::{Estimate, Family, Figures, Kind, Penalty, Refusals};
-use crate::units::format::{count, rate_within, seconds, seconds_within};
+use crate::units::format::{count, rate_within, seconds, seconds_within, utc};
 
 /// A limiter about which sentences are made.
 pub(super) struct Described<'a>(pub(super) &'a Figures);
@@ -15,8 +15,9 @@ impl Described<'_> {
     pub(super) fn limit(&self) -> String {
         let (low, high) = self.0.limits;
         let noun = match self.kind().family {
-            Family::Concurrency => "in flight",
-            _ if (low, high) == (1, 1) => "request",
+            Family::Concurrency if high == 1 => "request in flight",
+            Family::Concurrency => "requests in flight",
+            _ if high == 1 => "request",
             _ => "requests",
         };
         if low == high {
@@ -56,28 +57,27 @@ impl Described<'_> {
             Family::LeakyQueue => {
                 format!("{rate}{scope}: what comes faster waits in a queue, in which there is room for {limit}")
             }
-            Family::Concurrency => format!("{limit} at a time{scope}, however many that makes per second"),
+            Family::Concurrency => format!("{limit}{scope}, however many that makes per second"),
         }
     }
 
-    /// A sentence about bursts and about when the quota is there again.
+    /// A clause about bursts and about when the quota is there again.
     pub(super) fn resets(&self) -> String {
         let theory = &self.0.theory;
         let (time, recovery) = (seconds(theory.time), seconds(theory.recovery()));
+        let burst = if theory.limit > 1 { "they may all come at once, and " } else { "" };
         match theory.kind.family {
-            Family::FirstRequestWindow => format!(
-                "they may all come at once, and the quota is whole again {time} after the first request of a window"
-            ),
-            Family::ClockWindow => format!(
-                "they may all come at once, and the quota is whole again when a window ends, every {time}: whoever comes \
-                 before and after that instant is admitted twice as many"
-            ),
-            Family::SlidingLog => {
-                format!("they may all come at once, and each of them is there again {time} after it was admitted")
+            Family::FirstRequestWindow => {
+                format!("{burst}the quota is whole again {time} after the first request of a window")
             }
+            Family::ClockWindow => format!(
+                "{burst}the quota is whole again when a window ends, every {time}: around that instant twice as many are \
+                 admitted"
+            ),
+            Family::SlidingLog => format!("{burst}each is there again {time} after it was admitted"),
             Family::SlidingCounter | Family::FlooredCounter | Family::AnchoredCounter => format!(
-                "they may all come at once, and are there again little by little when the next window has begun, all of \
-                 them after {recovery} without a request at the latest"
+                "{burst}what was used is there again little by little once the next window has begun, all of it after \
+                 {recovery} without a request at the latest"
             ),
             Family::TokenBucket => {
                 format!("a request is there again every {time}, and all of them after {recovery} without one")
@@ -92,6 +92,16 @@ impl Described<'_> {
             }
             Family::Concurrency => "there is room for another one as soon as one is answered".to_owned(),
         }
+    }
+
+    /// When a window on the server's clock begins, by this machine's; `None` for those without one, and for windows that
+    /// are too short for a time of day to tell anything.
+    pub(super) fn clock(&self, started_unix_s: f64) -> Option<String> {
+        const SHORTEST: f64 = 2.0;
+        let theory = &self.0.theory;
+        let is_told = theory.kind.has_phase() && !theory.kind.is_bucket() && theory.time >= SHORTEST;
+        let begins = utc(started_unix_s + theory.phase.rem_euclid(theory.time));
+        is_told.then(|| format!("a window begins at {begins} by this machine's clock, and every {} since", self.time()))
     }
 
     /// A clause about what refused requests do.
