@@ -111,19 +111,10 @@ impl Profiled {
         if tier.time > 0.0 { number(&told["time"]["value"]) / tier.time - 1.0 } else { 0.0 }
     }
 
-    /// Requests and seconds before the first prediction was put to the test, at most: the drains belong to it, too.
+    /// Requests and seconds before the first prediction was put to the test, or of all where none was.
     fn cost(&self) -> (f64, f64) {
-        let rates = self.limiter.truth.iter().filter(|tier| tier.time > 0.0).map(|tier| {
-            let is_of_one = tier.kind.contains("bucket") || tier.kind.contains("queue");
-            if is_of_one { 1.0 / tier.time } else { f64::from(tier.limit) / tier.time }
-        });
-        let rate = rates.fold(f64::INFINITY, f64::min);
-        let (mut requests, mut seconds) = (number(&self.told["requests"]), number(&self.told["seconds"]));
-        for check in self.checks() {
-            requests -= number(&check["sent"]);
-            seconds -= number(&check["sent"]) / (rate * number(&check["share"]));
-        }
-        (requests, seconds)
+        let part = Some(&self.told["before_test"]).filter(|part| !part.is_null()).unwrap_or(&self.told);
+        (number(&part["requests"]), number(&part["seconds"]))
     }
 
     /// What is wrong with it; nothing where all of it is right.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::course::{Course, Leg, Stop};
 use super::imagine::{World, lead};
 use super::replay::Replay;
-use super::theory::{Hypothesis, Theory, seconds};
+use super::theory::{Hypothesis, Penalty, Theory, seconds};
 
 /// Polls around the instants at which two hypotheses differ.
 const EDGE_POLLS: u32 = 14;
@@ -124,13 +124,25 @@ pub(super) fn exploration(theory: &Theory, number: u32, terms: Terms) -> Option<
     }
 }
 
-/// Two limits between which a burst just short of the quota shows the length of the window without a refusal.
-fn between(one: &Theory, other: &Theory) -> Schedule {
+/// Two limits between which a burst just short of the quota shows the length of the window without a refusal. Where a
+/// refusal blocks, so that every one costs time, a short way to begin and to end are offered, too.
+fn between(one: &Theory, other: &Theory) -> Vec<Schedule> {
     let recovery = one.recovery().max(other.recovery());
     let limit = one.capacity().min(other.capacity());
     let burst = Leg::Burst { most: limit, first: (limit / 6).max(1), refusals: 2 };
-    let pause = Leg::Pause(seconds((one.time * other.time).sqrt()));
-    Schedule { legs: vec![Leg::Pause(seconds(1.1 * recovery)), burst, pause, saturate(limit)], then_edges: false }
+    let pause = |times: f64| Leg::Pause(seconds(times));
+    let middle = pause((one.time * other.time).sqrt());
+    let after = |rest: f64, last: Leg| Schedule {
+        legs: vec![pause(1.1 * rest), burst.clone(), middle.clone(), last],
+        then_edges: false,
+    };
+    let mut found = vec![after(recovery, saturate(limit))];
+    if one.kind.penalty != Penalty::None {
+        let few = Leg::Burst { most: 2, first: 1, refusals: 1 };
+        let window = if one.kind.is_bucket() { recovery } else { one.time.max(other.time) };
+        found.extend([recovery, window].map(|rest| after(rest, few.clone())));
+    }
+    found
 }
 
 /// Polls around the instants at which two replays open again; `None` where these are as good as one.
@@ -159,7 +171,7 @@ impl Pair<'_> {
         if one.kind != other.kind || one.limit != other.limit {
             schedules.extend(library(other));
         }
-        schedules.push(between(one, other));
+        schedules.extend(between(one, other));
         let scale = (one.capacity(), one.recovery().max(0.01));
         let mut best: Option<(f64, Schedule)> = None;
         for schedule in schedules {
