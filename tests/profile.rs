@@ -104,6 +104,16 @@ fn over_a_noisy_network_kinds_are_hardly_ever_mistaken() {
     assert!(tally.right > 0, "{tally:?}");
 }
 
+/// Polls come one every few milliseconds where it matters, and answers take up to 50 ms: the middles of round trips would
+/// be in any order.
+#[test]
+fn where_a_server_takes_its_time_to_answer_requests_are_known_to_arrive_when_they_are_sent() {
+    let kinds = [Family::FirstRequestWindow, Family::SlidingLog, Family::TokenBucket].map(Kind::plain);
+    let tally = tally(&kinds, 2, Network { answering: 0.05, ..QUIET });
+    assert!(tally.wrong == 0 && tally.right >= 5, "{tally:?}");
+    assert_eq!(tally.limit_exact, tally.right);
+}
+
 fn profiled(server: &mut Server, profiler: Profiler) -> Profiler {
     run(server, QUIET, profiler, 1)
 }

@@ -41,7 +41,7 @@ impl Said {
 ///
 /// The replay goes in the order of arrival, and each request is judged by what was *seen* before it, as the fit does it.
 pub(super) fn account(log: &Log, hypothesis: &Hypothesis) -> Vec<(Observation, Option<Said>)> {
-    let mut said = replayed(&queue::events_of(log), hypothesis);
+    let mut said = replayed(&queue::events_of(log, Some(hypothesis)), hypothesis);
     let mut all: Vec<_> = log.observations().iter().chain(log.others()).copied().collect();
     all.sort_by_key(|observation| observation.sent);
     let of = |observation: &Observation| {
@@ -67,7 +67,7 @@ fn replayed(events: &Events, hypothesis: &Hypothesis) -> HashMap<Alike, VecDeque
 
 fn step(replay: &mut Replay, event: &Event, lost_arrive: bool) -> Said {
     let margin = replay.margin(event.at);
-    let request = Request { at: event.at, done: event.done, slack: event.sigma * SLACK };
+    let request = Request { at: event.at, done: event.done, slack: event.sigma * SLACK, count: 1 };
     if let Some(admitted) = event.admitted.or(lost_arrive.then_some(margin >= 0.0)) {
         replay.note(request, admitted);
     }

@@ -18,6 +18,20 @@ const TOGETHER: f64 = 8.0;
 /// divided by the square root of 3.
 const SPLIT: f64 = 1.732_050_807_568_877_2;
 
+/// Where the time went that an answer took longer than is possible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// On the way there or back, nobody knows how much on which.
+    Either,
+    /// All of it after the arrival, in the server or on the way back.
+    After,
+    /// Of an admitted request in a queue, after its arrival; of others on either way.
+    Queue,
+}
+
+/// Fewer changes of outcome by so many tell that another order of arrivals is the right one.
+const FEWER_TURNS: usize = 2;
+
 /// A request as the limiter saw it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Event {
@@ -92,17 +106,31 @@ impl Events {
     /// The arrivals of a log.
     ///
     /// A request arrives within its round trip. What of that is base belongs half to each way; the rest may have been
-    /// either way, so its middle is the likeliest: a slow answer carries little weight.
+    /// either way, so its middle is the likeliest: a slow answer carries little weight. Where servers take their time,
+    /// that mixes up the order of requests which came one soon after the other, and outcomes change back and forth; if
+    /// they do so far less with each request arriving at once, that is how it was.
     pub(super) fn of(log: &Log) -> Self {
-        Self::read(log, false)
+        let [either, after] = Self::readings(log);
+        if after.turns() + FEWER_TURNS <= either.turns() { after } else { either }
+    }
+
+    /// The arrivals if the time of slow answers went on either way, and if all of it went after the arrival.
+    pub(super) fn readings(log: &Log) -> [Self; 2] {
+        [Reading::Either, Reading::After].map(|reading| Self::read(log, reading))
+    }
+
+    /// How often one outcome follows the other.
+    fn turns(&self) -> usize {
+        let decided: Vec<_> = self.list.iter().filter_map(|event| event.admitted).collect();
+        decided.windows(2).filter(|pair| pair[0] != pair[1]).count()
     }
 
     /// The arrivals of a log if whatever an admitted request took longer was its waiting in a queue.
     pub(super) fn queued(log: &Log) -> Self {
-        Self::read(log, true)
+        Self::read(log, Reading::Queue)
     }
 
-    fn read(log: &Log, is_queue: bool) -> Self {
+    fn read(log: &Log, reading: Reading) -> Self {
         let observations = scope::of_one_quota(log);
         let round_trips = |is_wanted: fn(&Observation) -> bool| {
             Usual::of(observations.iter().filter(|o| is_wanted(o)).map(Observation::round_trip).collect())
@@ -114,7 +142,12 @@ impl Events {
         };
         let (admitted, refused) = (admitted.unwrap_or(any), refused.unwrap_or(any));
         let base = admitted.shortest.min(refused.shortest);
-        let spread = if is_queue { refused.half_spread } else { refused.half_spread.min(admitted.half_spread) };
+        let spread = match reading {
+            Reading::Either => refused.half_spread.min(admitted.half_spread),
+            Reading::After => Duration::ZERO,
+            Reading::Queue => refused.half_spread,
+        };
+        let is_queue = reading == Reading::Queue;
         let usual = spread.max(FINEST).as_secs_f64();
         let half_spread = spread.as_secs_f64();
         let mut events =
@@ -122,17 +155,21 @@ impl Events {
                 .sharper(1.0);
         for observation in &observations {
             let of_kind = if observation.answer == Answer::Admitted { admitted } else { refused };
-            events.add(observation, of_kind.shortest);
+            events.add(observation, of_kind.shortest, reading);
         }
         events.settle_order();
         events
     }
 
-    fn add(&mut self, observation: &Observation, shortest: Duration) {
+    fn add(&mut self, observation: &Observation, shortest: Duration, reading: Reading) {
         let earliest = observation.sent + self.base / 2;
         let decided = observation.is_decided();
         let spread = if decided { observation.round_trip().saturating_sub(shortest) } else { Duration::ZERO };
-        let waited = self.is_queue && observation.answer == Answer::Admitted;
+        let waited = match reading {
+            Reading::Either => false,
+            Reading::After => true,
+            Reading::Queue => observation.answer == Answer::Admitted,
+        };
         let travelled = if waited { Duration::ZERO } else { spread };
         let half = travelled.as_secs_f64() / 2.0;
         let is_spike = half > self.usual * f64::from(SPIKE);

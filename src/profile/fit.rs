@@ -170,8 +170,7 @@ fn search_anew(events: &Events, fits: &mut Vec<Fit>) {
             continue;
         }
         let search = Search { events: &early, floor: best_early - HOPELESS };
-        let mut found: Vec<_> =
-            promising.into_iter().filter_map(|theory| search.refine(theory, Free::All)).collect();
+        let mut found: Vec<_> = promising.into_iter().filter_map(|theory| search.refine(theory, Free::All)).collect();
         found.sort_by(|a, b| b.log_likelihood.total_cmp(&a.log_likelihood));
         best_early = best_early.max(best_of(&found));
         for theory in apart(found.into_iter().map(|fit| fit.hypothesis.tiers[0]), FINALISTS) {

@@ -231,7 +231,8 @@ impl Profiler {
         if let Some(best) = &self.finding.best
             && self.plan.others > 0
         {
-            self.finding.scope = scope::judge(&self.log, &queue::events_of(&self.log), &best.hypothesis);
+            self.finding.scope =
+                scope::judge(&self.log, &queue::events_of(&self.log, Some(&best.hypothesis)), &best.hypothesis);
         }
     }
 
@@ -249,7 +250,7 @@ impl Profiler {
 
     /// Begins what comes after a course.
     fn advance(&mut self, now: Duration) {
-        let events = queue::events_of(&self.log);
+        let events = queue::events_of(&self.log, self.fits.first().map(|fit| &fit.hypothesis));
         let terms = self.terms(&events, now);
         let stage = match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Scope(then) => *then,

@@ -151,7 +151,7 @@ impl Replay {
 
     /// What is in use of each tier.
     pub(super) fn usages(&self, at: Duration) -> Vec<Usage> {
-        self.tiers.iter().map(|tier| tier.limiter.usage(&tier.state, tier.arrival(at).at)).collect()
+        self.tiers.iter().map(|tier| tier.limiter.usage(&tier.state, tier.arrival(at, 1).at)).collect()
     }
 
     /// How long a request that arrives now waits for those before it, if it is admitted.

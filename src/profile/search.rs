@@ -84,7 +84,8 @@ impl Search<'_> {
     /// What a theory is worth on arrivals as unsure as parameters are at a level.
     pub(super) fn worth(&self, theory: Theory, level: u32) -> f64 {
         let blur = Self::blur(&theory) * at_level(level);
-        self.score(theory, Terms { blur, floor: f64::NEG_INFINITY }).map_or(f64::NEG_INFINITY, |found| found.log_likelihood)
+        self.score(theory, Terms { blur, floor: f64::NEG_INFINITY })
+            .map_or(f64::NEG_INFINITY, |found| found.log_likelihood)
     }
 
     /// Improves parameters one by one, in ever smaller steps and on ever surer arrivals; `None` where that is hopeless.

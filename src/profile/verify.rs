@@ -161,6 +161,10 @@ impl Verification {
         let rest = || Leg::Pause(advice.recovery.mul_f64(1.2));
         let drain = || saturate(hypothesis.tiers.iter().map(Theory::capacity).max().unwrap_or(1));
         let count = theory.limit.saturating_mul(2).clamp(PACED.0, PACED.1);
+        if is_proven && !theory.kind.is_bucket() {
+            // Nobody saw where windows began that were never full.
+            draft.prepare(vec![rest()]);
+        }
         if is_under_needed {
             draft.prepare(vec![if is_blocked || is_counted { rest() } else { drain() }]);
             draft.predict(UNDER, false, vec![paced(advice.sustainable * UNDER, count)]);
@@ -200,7 +204,7 @@ impl Verification {
 
     /// What came of each part, with what the hypothesis says to the instants at which requests really were sent.
     pub(super) fn checks(&self, log: &Log, course: &Course) -> Vec<Check> {
-        let events = queue::events_of(log);
+        let events = queue::events_of(log, Some(&self.hypotheses[0]));
         let ranges = self.ranges(course.beginnings());
         let mut counts = self.hypotheses.iter().map(|hypothesis| Self::free_run(&events, hypothesis, &ranges));
         let (Some(best), Some(low), Some(high)) = (counts.next(), counts.next(), counts.next()) else {

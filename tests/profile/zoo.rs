@@ -23,12 +23,14 @@ pub(crate) struct Network {
     pub(crate) lost: f64,
     /// The time that the work on an admitted request takes.
     pub(crate) service: f64,
+    /// An answer, whatever it says, takes up to so much longer once the limiter has decided.
+    pub(crate) answering: f64,
 }
 
 pub(crate) const QUIET: Network =
-    Network { round_trip: 0.004, jitter: 0.0005, spikes: 0.0, spike: 0.0, lost: 0.0, service: 0.0 };
+    Network { round_trip: 0.004, jitter: 0.0005, spikes: 0.0, spike: 0.0, lost: 0.0, service: 0.0, answering: 0.0 };
 pub(crate) const NOISY: Network =
-    Network { round_trip: 0.030, jitter: 0.010, spikes: 0.01, spike: 0.2, lost: 0.01, service: 0.0 };
+    Network { round_trip: 0.030, jitter: 0.010, spikes: 0.01, spike: 0.2, lost: 0.01, service: 0.0, answering: 0.0 };
 
 /// A server.
 pub(crate) struct Server {
@@ -213,6 +215,7 @@ impl Run<'_> {
             (Answer::Refused { retry_after: self.server.retry_after }, at)
         };
         self.observations[request].answer = answer;
+        let way = way + seconds(self.random.random::<f64>() * self.network.answering);
         self.schedule(done + way, Event::Answered(request));
     }
 }
