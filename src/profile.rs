@@ -47,4 +47,4 @@ pub use plan::{Next, Plan};
 pub use profiler::{Phase, Profiler};
 pub use scope::{Dimension, Shared, Sharing};
 pub use theory::{Family, Hypothesis, Kind, Penalty, Refusals, Theory};
-pub use wire::{Error, Fixed, Job, Profiled, Sender, Sends, Step, Trouble, offered, run, tokens_of};
+pub use wire::{Error, Fixed, Job, Profiled, Sender, Sends, Step, Trouble, declares, offered, run, tokens_of};

@@ -86,10 +86,6 @@ pub(super) enum Failure {
     Engine(#[from] engine::Error),
     #[error("no variant is called `{name}`; the scenario has {}", .known.join(", "))]
     NoVariant { name: String, known: Vec<String> },
-    #[error(
-        "`limit.budget` is {budget}, of which logins take {logins}, and no request is left to profile with; raise it"
-    )]
-    NoBudget { budget: u64, logins: u64 },
     #[error("{path} is there already, and --write-limit overwrites nothing; name another file, or remove it", path = .0.display())]
     LimitThere(PathBuf),
     #[error("cannot write {path}: {error}; choose another file", path = .path.display())]
@@ -120,7 +116,6 @@ impl Failure {
             | Self::Snapshot(engine::SnapshotError::Unreadable { .. }) => Exit::TargetUnusable,
             Self::Scenario(_)
             | Self::NoVariant { .. }
-            | Self::NoBudget { .. }
             | Self::LimitThere(_)
             | Self::Profile(profile::Error::Request(_))
             | Self::NoSimulator(_)

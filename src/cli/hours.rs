@@ -10,7 +10,7 @@ use super::signals::Signals;
 use crate::engine::Stop;
 use crate::measure::Warning;
 use crate::scenario::{AllowedHours, Outside, Scenario};
-use crate::units::format;
+use crate::units::{Hours, format};
 
 /// The clock on the wall is looked at so often: it may be set, and a machine may sleep.
 const LOOK: Duration = Duration::from_secs(1);
@@ -84,9 +84,14 @@ impl Closing {
         std::future::pending().await
     }
 
+    /// The hours, where their end has stopped anything.
+    pub(super) fn has_come(&self) -> Option<Hours> {
+        self.window.filter(|_| self.has_come.get()).map(|window| window.hours)
+    }
+
     /// Says of a run that was stopped here why it was.
     pub(super) fn explain(&self, warnings: &mut [Warning]) {
-        let Some(AllowedHours { hours, .. }) = self.window.filter(|_| self.has_come.get()) else { return };
+        let Some(hours) = self.has_come() else { return };
         for warning in warnings {
             if let Warning::Interrupted { elapsed_s, planned_s } = *warning {
                 *warning = Warning::WindowClosed { window: hours.to_string(), elapsed_s, planned_s };

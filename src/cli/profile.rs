@@ -23,12 +23,15 @@ use super::signals::Signals;
 use super::{descriptors, put, say};
 use crate::engine::{Stop, TokenKeeper};
 use crate::http;
-use crate::profile::{self, Claims, End, Job, Key, Plan, Profile, Profiled, Profiler, Sender, Stopped};
+use crate::profile::{self, Claim, Claims, End, Job, Key, Plan, Profile, Profiled, Profiler, Sender, Stopped};
 use crate::report;
 use crate::results::ProfileFolder;
-use crate::scenario::{Endpoint, Scenario, TokenPool, curl_of, curl_read};
+use crate::scenario::{Caution, Endpoint, Scenario, TokenPool, curl_of, curl_read};
 use costs::Costs;
 use progress::Progress;
+
+/// The target's name in every report, as in those of runs.
+const TARGET: &str = "main";
 
 /// What all parts of the command have in common.
 struct Session<'a> {
@@ -48,7 +51,7 @@ pub(super) fn profile(arguments: &ProfileArguments) -> Result<Exit, Failure> {
     // Who needs two tokens does not log in ten times.
     let tokens = u32::try_from(profile::tokens_of(&senders)).ok().and_then(NonZeroU32::new);
     scenario.target.tokens = TokenPool::even(tokens.unwrap_or(NonZeroU32::MIN));
-    let costs = Costs::new(&scenario, arguments, &senders)?;
+    let costs = Costs::new(&scenario, arguments, &senders, descriptors::raise_limit());
     if let Some(path) = arguments.write_limit.as_ref().filter(|path| path.exists()) {
         return Err(Failure::LimitThere(path.clone()));
     }
@@ -57,8 +60,10 @@ pub(super) fn profile(arguments: &ProfileArguments) -> Result<Exit, Failure> {
     }
     if !arguments.quiet {
         say(&costs.text(&scenario, &senders));
+        for caution in cautions(&scenario) {
+            say(&format!("caution: {caution}"));
+        }
     }
-    descriptors::raise_limit();
     let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
     let signals = runtime.block_on(async { Signals::new() }).map_err(Failure::Runtime)?;
     Session { arguments, scenario: Arc::new(scenario), senders, costs, runtime, signals }.run()
@@ -92,7 +97,16 @@ fn dry_run(
     let files = format!("{} {}", profile::JSON, profile::CSV);
     let _ = write!(text, "\nwould write  {}: {files}\nsent         nothing\n", folder.display());
     put(&text)?;
+    for caution in cautions(scenario) {
+        say(&format!("caution: {caution}"));
+    }
     Ok(Exit::Done)
+}
+
+/// What may do harm, of what has to do with single requests: a profile has no schedule, no checks and no retries.
+fn cautions(scenario: &Scenario) -> impl Iterator<Item = Caution> {
+    let is_of_requests = |caution: &Caution| matches!(caution, Caution::ChangesParticipant { .. } | Caution::Insecure);
+    scenario.cautions().into_iter().filter(is_of_requests)
 }
 
 impl Session<'_> {
@@ -130,7 +144,7 @@ impl Session<'_> {
         let on_step = |step: &profile::Step<'_>| {
             progress.step(step);
             if step.has_thought && unwritten.is_none() {
-                let so_far = head.profile(step.profiler, step.claims, (step.requests, step.now));
+                let so_far = head.profile(step.profiler, (step.claims, &[]), (step.requests, step.now));
                 unwritten = write(folder, &so_far).err();
                 if let Some(failure) = &unwritten {
                     progress.say(&format!("error: {failure}; the profile stops"));
@@ -145,6 +159,9 @@ impl Session<'_> {
                 never = closing.stop(&stop) => match never {},
             }
         })?;
+        if let Some(hours) = closing.has_come() {
+            progress.say(&format!("the allowed hours {hours} ended, so the profile was stopped"));
+        }
         Ok((profiled, unwritten))
     }
 }
@@ -168,18 +185,25 @@ impl Head {
         Self { name: scenario.name.clone(), place, started_unix_s, keys: keys.collect(), plan }
     }
 
-    /// What a profile comes to, as far as it got: so many requests, and so long.
-    fn profile(&self, profiler: &Profiler, claims: &Claims, (requests, elapsed): (u32, Duration)) -> Profile {
+    /// What a profile comes to, as far as it got: with what the server said and declared, so many requests, and so long.
+    fn profile(
+        &self,
+        profiler: &Profiler,
+        (claims, declared): (&Claims, &[Claim]),
+        (requests, elapsed): (u32, Duration),
+    ) -> Profile {
         let Self { name, place, started_unix_s, keys, plan } = self;
         let (finding, log) = (profiler.finding().clone(), profiler.log().clone());
+        let mut claims = claims.compare(&finding, &log);
+        claims.extend(profile::held_against(declared.to_vec(), &finding, &log));
         Profile {
             name: name.clone(),
-            target: "main".to_owned(),
+            target: TARGET.to_owned(),
             place: place.clone(),
             started_unix_s: *started_unix_s,
             keys: keys.clone(),
             plan: *plan,
-            claims: claims.compare(&finding, &log),
+            claims,
             end: if finding.stopped == Stopped::Interrupted { End::Interrupted } else { End::Finished },
             finding,
             fits: profiler.fits().to_vec(),
@@ -197,8 +221,8 @@ fn conclude(
     folder: &ProfileFolder,
     mut unwritten: Option<Failure>,
 ) -> Result<Exit, Failure> {
-    let Profiled { profiler, claims, trouble, requests, elapsed } = profiled;
-    let answer = head.profile(profiler, claims, (*requests, *elapsed));
+    let Profiled { profiler, claims, declared, trouble, requests, elapsed } = profiled;
+    let answer = head.profile(profiler, (claims, declared), (*requests, *elapsed));
     if unwritten.is_none() {
         unwritten = write(folder, &answer).err();
     }
@@ -263,14 +287,4 @@ async fn stop_on_signals(signals: &mut Signals, stop: &Stop, progress: &Progress
     signals.next().await;
     progress.say("left at once");
     std::process::exit(Exit::Interrupted.code().into());
-}
-
-impl Costs {
-    /// The plan, less what renewals of tokens may take of the budget.
-    fn plan_with(&self, renewals: u64) -> Plan {
-        let Some(budget) = self.budget else { return self.plan };
-        let left = budget.saturating_sub(self.logins + renewals);
-        let requests = self.plan.requests.min(u32::try_from(left).unwrap_or(u32::MAX)).max(1);
-        Plan { requests, ..self.plan }
-    }
 }

@@ -3,6 +3,7 @@
 //! One thread sends and stamps all requests, so that nothing but the network lies between two instants. What takes the
 //! profiler a while to find out goes on beside it, and what it plans then begins when it is likely to be done.
 
+mod declared;
 mod driver;
 mod senders;
 
@@ -13,16 +14,17 @@ use std::time::Duration;
 use tokio::task::LocalSet;
 use url::Url;
 
-use super::claims::Claims;
+use super::claims::{Claim, Claims};
 use super::log::Answer;
 use super::plan::Plan;
 use super::profiler::Profiler;
-use crate::engine::{Keyring, RunClock, Stop, TokenKeeper};
+use crate::engine::{Keyring, Pass, RunClock, Stop, TokenKeeper};
 use crate::http::{Ask, ClientError, Clients, HttpUser, Purpose, Tried};
 use crate::measure::{self, Outcome};
 use crate::scenario::{Connections, RenderError, Scenario};
 use driver::Driver;
 
+pub use declared::declares;
 pub use driver::{Step, Trouble};
 pub use senders::{Fixed, Sender, Sends, offered, tokens_of};
 
@@ -48,7 +50,7 @@ pub struct Job {
     pub base: Url,
     /// The tokens, already obtained.
     pub tokens: TokenKeeper,
-    /// Who sends what; the first for the key under test.
+    /// Who sends what, at least one; the first for the key under test.
     pub senders: Vec<Sender>,
     /// What it may cost.
     pub plan: Plan,
@@ -61,7 +63,9 @@ pub struct Profiled {
     pub profiler: Profiler,
     /// What answers said about quotas.
     pub claims: Claims,
-    /// Requests that were sent.
+    /// What the organisation declares of its limits; not held against anything yet.
+    pub declared: Vec<Claim>,
+    /// Requests of keys that were sent.
     pub requests: u32,
     /// How long it took.
     pub elapsed: Duration,
@@ -83,6 +87,8 @@ pub async fn run(job: Job, stop: &Stop, on_step: impl FnMut(&Step<'_>)) -> Resul
     let clock = RunClock::starting_now();
     let user = Rc::new(Clients::new(Arc::new(pooled), &base)?.for_worker(clock.clone())?.user());
     let (keyring, renewing) = Keyring::of(tokens);
+    let (asks, first) = (declares(&scenario, &senders[0]), keyring.clone());
+    let place = (scenario.clone(), base);
     let send = move |key: usize| {
         let (sender, request) = (senders[key].clone(), requests[key].clone());
         let (user, keyring, scenario) = (user.clone(), keyring.clone(), scenario.clone());
@@ -95,12 +101,18 @@ pub async fn run(job: Job, stop: &Stop, on_step: impl FnMut(&Step<'_>)) -> Resul
     let driver = Driver::new((Profiler::new(plan), plan), clock.clone(), send);
     let whole = async {
         tokio::select! {
-            profiled = driver.drive(stop, on_step) => Ok(profiled),
+            profiled = driver.drive(stop, on_step) => Ok::<_, Error>(profiled),
             Err(error) = clock.drive() => Err(error.into()),
             never = renewing => match never {},
         }
     };
-    LocalSet::new().run_until(whole).await
+    let mut profiled = LocalSet::new().run_until(whole).await?;
+    if asks && profiled.trouble.is_none() && !stop.is_requested() {
+        let (scenario, base) = place;
+        let authorization = first.pass(0).as_ref().map(Pass::authorization);
+        profiled.declared = declared::declared(scenario, &base, authorization.as_ref()).await;
+    }
+    Ok(profiled)
 }
 
 async fn send(user: &HttpUser<RunClock>, keyring: &Keyring, (sender, request): (&Sender, &Fixed)) -> Tried {
@@ -109,7 +121,7 @@ async fn send(user: &HttpUser<RunClock>, keyring: &Keyring, (sender, request): (
         Sends::Write => Purpose::Write(sender.operation.variant),
         Sends::Read => Purpose::Read,
     };
-    let authorization = pass.as_ref().map(crate::engine::Pass::authorization);
+    let authorization = pass.as_ref().map(Pass::authorization);
     let tried = user.try_quota(Ask { purpose, rendered: request.rendered(), authorization }).await;
     keyring.note(pass.as_ref(), &tried.attempt.answer);
     tried
@@ -124,5 +136,32 @@ fn answer_of(answer: &measure::Answer, throttled: &[u16]) -> Answer {
         Outcome::Failed => Answer::Failed,
         Outcome::Broken => Answer::Lost,
         Outcome::Accepted | Outcome::Unexpected | Outcome::Rejected => Answer::Admitted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_tells_what_the_quota_decided() {
+        let of = |outcome, status| {
+            let retry_after = Some(Duration::from_secs(7));
+            answer_of(&measure::Answer { status, retry_after, ..measure::Answer::bare(outcome) }, &[503])
+        };
+        let refused = Answer::Refused { retry_after: Some(Duration::from_secs(7)) };
+        for (outcome, status, expected) in [
+            (Outcome::Accepted, Some(202), Answer::Admitted),
+            (Outcome::Unexpected, Some(200), Answer::Admitted),
+            (Outcome::Rejected, Some(404), Answer::Admitted),
+            (Outcome::Throttled, Some(429), refused),
+            (Outcome::Throttled, Some(400), refused),
+            (Outcome::Failed, Some(503), refused),
+            (Outcome::Failed, Some(500), Answer::Failed),
+            (Outcome::Broken, None, Answer::Lost),
+            (Outcome::Broken, Some(503), Answer::Lost),
+        ] {
+            assert_eq!(of(outcome, status), expected, "{outcome} {status:?}");
+        }
     }
 }

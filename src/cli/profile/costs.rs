@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::cli::arguments::ProfileArguments;
-use crate::cli::exit::Failure;
-use crate::profile::{Plan, Sender, Sends};
+use crate::profile::{self, Plan, Sender, Sends};
 use crate::scenario::{Auth, Endpoint, Scenario};
 use crate::units::format;
 
@@ -16,24 +15,27 @@ pub(super) struct Costs {
     pub(super) budget: Option<u64>,
     /// Logins before the first request.
     pub(super) logins: u64,
+    /// Reads of what the organisation declares, after the last one.
+    declared: u64,
 }
 
 impl Costs {
     /// What the arguments and the scenario allow.
-    ///
-    /// # Errors
-    /// When the budget leaves nothing to profile with.
-    pub(super) fn new(scenario: &Scenario, arguments: &ProfileArguments, senders: &[Sender]) -> Result<Self, Failure> {
+    pub(super) fn new(
+        scenario: &Scenario,
+        arguments: &ProfileArguments,
+        senders: &[Sender],
+        files: Option<u64>,
+    ) -> Self {
         let logins = match scenario.target.auth {
             Auth::ClientCredentials { .. } => scenario.target.tokens.count() as u64,
             Auth::None | Auth::Bearer { .. } => 0,
         };
         let budget = scenario.care.budget;
-        let left = budget.map_or(u64::MAX, |budget| budget.saturating_sub(logins));
+        let declared = u64::from(senders.first().is_some_and(|tested| profile::declares(scenario, tested)));
+        // The loader saw to it that logins leave something of a budget.
+        let left = budget.map_or(u64::MAX, |budget| budget.saturating_sub(logins + declared).max(1));
         let requests = arguments.requests.get().min(u32::try_from(left).unwrap_or(u32::MAX));
-        if requests == 0 {
-            return Err(Failure::NoBudget { budget: budget.unwrap_or_default(), logins });
-        }
         let usual = Plan::default();
         let longest = scenario.care.stops.retry_after.unwrap_or(usual.longest_retry_after);
         let plan = Plan {
@@ -41,11 +43,19 @@ impl Costs {
             // Whoever spends all on the first burst has nothing left to find out what it was that refused.
             first_burst: usual.first_burst.min(requests.div_ceil(2)),
             time: arguments.time,
+            widest: widest(files, usual.widest),
             others: senders.len().saturating_sub(1),
             longest_retry_after: longest.min(arguments.time),
             ..usual
         };
-        Ok(Self { plan, budget, logins })
+        Self { plan, budget, logins, declared }
+    }
+
+    /// The bounds, less what renewals of tokens may take of the budget.
+    pub(super) fn plan_with(&self, renewals: u64) -> Plan {
+        let Some(budget) = self.budget else { return self.plan };
+        let left = budget.saturating_sub((self.logins + self.declared).saturating_add(renewals)).max(1);
+        Plan { requests: self.plan.requests.min(u32::try_from(left).unwrap_or(u32::MAX)), ..self.plan }
     }
 
     /// The plan in lines for people.
@@ -64,9 +74,12 @@ impl Costs {
         if self.logins > 0 {
             let _ = write!(text, ", and {} {} before", format::count(self.logins), plural(self.logins, "login"));
         }
+        if self.declared > 0 {
+            text.push_str(", and 1 read of the organisation's limits after");
+        }
         let _ = write!(
             text,
-            "\ntime         at most {}, a minute or two as a rule\n\
+            "\ntime         at most {}; most of it is waiting for the quota to recover\n\
              first burst  until it is refused, at most {}; up to {} at once, each on its own connection\n\
              at worst     whoever shares the quota is refused for that time, too; a Retry-After above {} ends it, and so \
              do three 5xx in a row",
@@ -82,16 +95,33 @@ impl Costs {
         if let Some(body) = senders.first().and_then(|sender| body(scenario, sender)) {
             let _ = write!(text, "\nwrites       the same again and again: {body}");
         }
+        if let Some(permission) = permission(scenario) {
+            let _ = write!(text, "\npermission   {permission}");
+        }
         if scenario.limit.is_some() {
             text.push_str(
                 "\nlimit        `limit.rate` does not hold the probes back: they are to find what is refused",
             );
+        }
+        if scenario.snapshot.is_some() {
+            text.push_str("\nsnapshot     none: the attributes above keep what is written");
         }
         if let Some(window) = scenario.care.window {
             let _ = write!(text, "\nhours        {}", window.hours);
         }
         text
     }
+}
+
+/// How many connections there may be at once: so many files may be open, and the simulator has the other ends.
+fn widest(files: Option<u64>, usual: u32) -> u32 {
+    let room = files.map_or(u64::MAX, |files| files.saturating_sub(50) / 2);
+    u32::try_from(room).unwrap_or(u32::MAX).clamp(1, usual)
+}
+
+/// Who allowed this, as the scenario says it; `None` where it need not and does not.
+fn permission(scenario: &Scenario) -> Option<&str> {
+    scenario.source.get("target")?.get("permission")?.as_str()
 }
 
 fn plural(number: u64, noun: &str) -> String {

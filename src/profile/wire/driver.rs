@@ -144,7 +144,7 @@ where
         self.hear_the_last().await;
         let (requests, elapsed) = (self.sent, self.timer.now());
         let Self { profiler, claims, trouble, .. } = self;
-        Profiled { profiler, claims, requests, elapsed, trouble }
+        Profiled { profiler, claims, declared: Vec::new(), requests, elapsed, trouble }
     }
 
     fn step(&self, has_thought: bool) -> Step<'_> {
@@ -276,3 +276,6 @@ impl Watch {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

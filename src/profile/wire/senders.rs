@@ -193,3 +193,6 @@ fn other_kind(scenario: &Scenario, tested: &Sender) -> Result<Option<(Sends, usi
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests;
