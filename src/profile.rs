@@ -31,6 +31,7 @@ mod scope;
 mod score;
 mod search;
 mod theory;
+mod tiers;
 mod verify;
 mod wire;
 

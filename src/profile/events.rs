@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::log::{Answer, Log, Observation};
 use super::scope;
+use super::theory::Theory;
 
 /// Server clocks of a millisecond, and our own lateness: no arrival is known better.
 const FINEST: Duration = Duration::from_millis(1);
@@ -67,6 +68,8 @@ pub(super) struct Events {
     otherwise: Vec<(usize, Vec<Vec<Event>>)>,
     /// Whether admitted requests are taken to have waited in a queue after they had arrived.
     pub(super) is_queue: bool,
+    /// A limiter that is known to refuse some of them, beside the one that is searched for.
+    pub(super) beside: Option<Theory>,
     /// Whether some arrivals are so unsure that both ends must be considered.
     pub(super) has_spikes: bool,
     /// Requests of which it is unknown whether they arrived, or when.
@@ -303,6 +306,17 @@ impl Events {
         let at = |event: Option<&Event>| event.map_or(0.0, |event| event.at.as_secs_f64());
         let (first, last) = (at(self.list.first()), at(self.list.last()));
         [first, f64::midpoint(first, last), last]
+    }
+
+    /// The same events, with a limiter that stands beside the one that is searched for.
+    pub(super) fn beside(&self, theory: Option<Theory>) -> Self {
+        Self { beside: theory, ..self.clone() }
+    }
+
+    /// Those that are wanted, in the likeliest order.
+    pub(super) fn only(&self, mut is_wanted: impl FnMut(&Event) -> bool) -> Self {
+        let list = self.list.iter().filter(|event| is_wanted(event)).copied().collect();
+        Self { list, otherwise: Vec::new(), ..*self }
     }
 
     /// The first events.

@@ -73,6 +73,8 @@ pub struct Profiler {
     /// Requests at the latest search for everything.
     searched: usize,
     tests: u32,
+    /// How often a pace below the first limiter was held to see a second one.
+    paced_for_another: u32,
     /// Quarrels that nothing settles.
     settled: Vec<Quarrel>,
     first_refusal: Option<Duration>,
@@ -116,6 +118,7 @@ impl Profiler {
             explored: 0,
             searched: 0,
             tests: 0,
+            paced_for_another: 0,
             settled: Vec::new(),
             first_refusal: None,
             scoped: 0,

@@ -27,8 +27,8 @@ impl Quarrel {
         [&self.hypotheses[0], &self.hypotheses[1]]
     }
 
-    fn kinds(&self) -> [Kind; 2] {
-        [self.hypotheses[0].tiers[0].kind, self.hypotheses[1].tiers[0].kind]
+    fn kinds(&self) -> [Vec<Kind>; 2] {
+        self.hypotheses.each_ref().map(Hypothesis::kinds)
     }
 
     /// How often it is worth trying to settle.
@@ -59,9 +59,20 @@ pub(super) fn of(fits: &[Fit], within: f64) -> Vec<Fit> {
     let Some(best) = fits.first() else {
         return Vec::new();
     };
-    let kind = best.hypothesis.tiers[0].kind;
-    let stands = |fit: &&Fit| fit.bic < best.bic + within && !is_nested(kind, fit.hypothesis.tiers[0].kind);
+    let is_richer = |fit: &Fit| {
+        let kinds = best.hypothesis.kinds().into_iter().zip(fit.hypothesis.kinds());
+        let mut differing = kinds.filter(|(one, other)| one != other).peekable();
+        differing.peek().is_some() && differing.all(|(one, other)| is_nested(one, other))
+    };
+    let stands = |fit: &&Fit| fit.bic < best.bic + within && !is_richer(fit);
     fits[1..].iter().filter(stands).cloned().collect()
+}
+
+/// The kind of the limiter in which a hypothesis differs from another; of the first one where they differ in number only.
+pub(super) fn differing(one: &Hypothesis, other: &Hypothesis) -> Kind {
+    let pairs = one.kinds().into_iter().zip(other.kinds());
+    let mut unlike = pairs.filter(|(one, other)| !one.is_like(*other));
+    unlike.next().map_or(one.tiers[0].kind, |(kind, _)| kind)
 }
 
 /// Surprises that chance may bring where it is unknown when some requests arrived, or whether: one, and one more for

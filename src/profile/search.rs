@@ -43,7 +43,13 @@ pub(super) struct Search<'a> {
 
 impl Search<'_> {
     fn score(&self, theory: Theory, terms: Terms) -> Option<Score> {
-        score(self.events, &Hypothesis::single(theory), terms)
+        score(self.events, &self.hypothesis(theory), terms)
+    }
+
+    /// A theory with what is known to stand beside it.
+    fn hypothesis(&self, theory: Theory) -> Hypothesis {
+        let tiers = std::iter::once(theory).chain(self.events.beside).collect();
+        Hypothesis { tiers, lost_arrive: false }
     }
 
     /// How unsure arrivals are taken to be while parameters are as far off as a coarse search leaves them.
@@ -122,7 +128,7 @@ impl Search<'_> {
     pub(super) fn refine(&self, start: Theory, free: Free) -> Option<Fit> {
         let theory = self.descend(start, NEAR, free)?;
         let found = self.score(theory, Terms { blur: 0.0, floor: self.floor })?;
-        Some(self.finish(Hypothesis::single(theory), found))
+        Some(self.finish(self.hypothesis(theory), found))
     }
 
     /// The fit, with requests that were not answered taken to have arrived where that explains more.

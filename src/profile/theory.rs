@@ -241,6 +241,18 @@ impl Hypothesis {
         Self { tiers: vec![theory], lost_arrive: false }
     }
 
+    /// The kinds of its limiters.
+    pub(super) fn kinds(&self) -> Vec<Kind> {
+        self.tiers.iter().map(|theory| theory.kind).collect()
+    }
+
+    /// Whether another one has as many limiters, and each is of the same kind for a user.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let pairs = || self.tiers.iter().zip(&other.tiers);
+        self.tiers.len() == other.tiers.len() && pairs().all(|(one, other)| one.kind.is_like(other.kind))
+    }
+
     /// The number of free parameters.
     pub(super) fn parameters(&self) -> u32 {
         self.tiers.iter().map(|theory| theory.kind.parameters()).sum()

@@ -13,7 +13,7 @@ use super::queue;
 use super::replay::{Replay, Request};
 use super::schedules::{Terms, saturate};
 use super::score::replayed;
-use super::theory::{Hypothesis, Penalty, Refusals, Theory, seconds};
+use super::theory::{Hypothesis, Penalty, Refusals, seconds};
 
 /// A prediction in its test.
 #[derive(Debug, Clone)]
@@ -55,6 +55,9 @@ const AS_GOOD: f64 = 0.97;
 /// The shares of the sustainable rate just under and just over the edge.
 const UNDER: f64 = 0.99;
 const OVER: f64 = 1.01;
+
+/// The share of another limiter's rate at which it admits everything while a quota is used up.
+const BELOW: f64 = 0.95;
 
 /// The fewest and the most requests of a pace near the edge.
 const PACED: (u32, u32) = (60, 2_000);
@@ -159,7 +162,7 @@ impl Verification {
         let is_counted = hypothesis.tiers.iter().any(|tier| tier.kind.refusals == Refusals::Counted);
         let is_under_needed = !is_proven || advice.rate.per_second() < AS_GOOD * advice.sustainable;
         let rest = || Leg::Pause(advice.recovery.mul_f64(1.2));
-        let drain = || saturate(hypothesis.tiers.iter().map(Theory::capacity).max().unwrap_or(1));
+        let drain = || drain(hypothesis, advice.tier);
         let count = theory.limit.saturating_mul(2).clamp(PACED.0, PACED.1);
         if is_proven && !theory.kind.is_bucket() {
             // Nobody saw where windows began that were never full.
@@ -270,6 +273,19 @@ impl Verification {
         }
         counts
     }
+}
+
+/// What uses up the quota of a limiter: all at once, or as fast as another one that allows more in the long run admits it.
+fn drain(hypothesis: &Hypothesis, tier: usize) -> Leg {
+    let theory = &hypothesis.tiers[tier];
+    let others = hypothesis.tiers.iter().enumerate().filter(|(other, _)| *other != tier);
+    let faster = others.filter_map(|(_, other)| other.rate()).fold(f64::INFINITY, f64::min) * BELOW;
+    let own = theory.rate().unwrap_or(f64::INFINITY);
+    if faster.is_infinite() || faster <= own {
+        return saturate(theory.capacity());
+    }
+    let needed = f64::from(theory.capacity()) / (1.0 - own / faster);
+    paced(faster, rounded(needed.ceil()).clamp(2, PACED.1))
 }
 
 /// The hypothesis with the times of its tiers at a place within what is measured of them, from 0 to 1; the likeliest

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::course::Leg;
+use super::super::course::{Leg, Stop};
 use super::super::events::Events;
 use super::super::finding::{Measured, Verdict};
 use super::super::fit::{Effort, Fit, fit_events, other_limits, sharpen};
@@ -10,7 +10,15 @@ use super::super::interval::Interval;
 use super::super::rivals::{self, Quarrel};
 use super::super::schedules::{self, Pair, Schedule, Terms};
 use super::super::score::replayed;
+use super::super::theory::seconds;
+use super::super::tiers;
 use super::{CLEAR, Profiler, Stage};
+
+/// The share of the first limiter's rate at which a second one is looked for, how often, and which part of the requests
+/// that are left it may take.
+const BELOW_FIRST: f64 = 0.95;
+const PACED_FOR_ANOTHER: u32 = 2;
+const PART_FOR_ANOTHER: u32 = 5;
 
 /// Refinements and discriminations at most.
 const ROUNDS: u32 = 24;
@@ -23,17 +31,22 @@ impl Profiler {
         let effort = if is_due { Effort::Full } else { Effort::Again };
         self.searched = if is_due { events.list.len() } else { self.searched };
         self.finding.verdict = Verdict::Undecided;
-        self.fits = fit_events(events, &self.fits, effort);
+        self.refit(events, effort);
         let is_odd = |fits: &[Fit]| fits.first().is_none_or(|fit| fit.surprises > rivals::allowed(events));
         // Before it is searched for again, there must be more to go by.
         let is_new = events.list.len() > self.searched + self.searched / 10;
         if effort == Effort::Again && is_new && is_odd(&self.fits) {
             self.searched = events.list.len();
-            self.fits = fit_events(events, &self.fits, Effort::Full);
+            self.refit(events, Effort::Full);
         }
         self.rounds += 1;
         if is_odd(&self.fits)
             && let Some(legs) = self.explore(terms)
+        {
+            return self.begin(Stage::Telling { then_edges: None }, terms, legs);
+        }
+        if is_odd(&self.fits)
+            && let Some(legs) = self.look_for_another(events, terms)
         {
             return self.begin(Stage::Telling { then_edges: None }, terms, legs);
         }
@@ -50,13 +63,13 @@ impl Profiler {
         }
         self.measure(&best, events);
         let mut left = rivals::of(&self.fits, CLEAR);
-        left.retain(|fit| !fit.hypothesis.tiers[0].kind.is_like(best.hypothesis.tiers[0].kind));
+        left.retain(|fit| !fit.hypothesis.is_like(&best.hypothesis));
         if best.surprises > rivals::allowed(events) {
             self.finding.verdict = Verdict::Unknown;
             return self.conclude();
         }
         if !left.is_empty() {
-            let kinds = left.iter().map(|fit| fit.hypothesis.tiers[0].kind).collect();
+            let kinds = left.iter().map(|fit| rivals::differing(&fit.hypothesis, &best.hypothesis)).collect();
             self.finding.verdict = Verdict::Equivalent(kinds);
             return self.conclude();
         }
@@ -82,14 +95,28 @@ impl Profiler {
                 return Some((quarrel, schedule));
             }
         }
-        for other in other_limits(&best, events) {
+        let tiers = best.hypothesis.tiers.len();
+        (0..tiers).find_map(|tier| self.quarrel_within(&best, tier, events, (now, terms)))
+    }
+
+    /// A quarrel about the numbers of one of the limiters.
+    fn quarrel_within(
+        &mut self,
+        best: &Fit,
+        tier: usize,
+        events: &Events,
+        (now, terms): (Duration, Terms),
+    ) -> Option<(Quarrel, Schedule)> {
+        let (best, beside) = best.turned(tier);
+        let around = events.beside(beside);
+        for other in other_limits(&best, &around) {
             let quarrel = Quarrel::between(&best, &other);
             if let Some(schedule) = self.settle(&quarrel, events, (now, terms)) {
                 return Some((quarrel, schedule));
             }
         }
         best.hypothesis.tiers[0].rate()?;
-        let (sharp, sharper) = sharpen(&best, events);
+        let (sharp, sharper) = sharpen(&best, &around);
         let terms = Terms { sigma: sharper.sigma.max(events.sigma / 4.0), ..terms };
         let [low, high] = sharp.ends(&sharper, 0);
         let width = (high.tiers[0].time - low.tiers[0].time) / best.hypothesis.tiers[0].time;
@@ -116,16 +143,61 @@ impl Profiler {
 
     /// How surely the numbers of the best are known.
     pub(super) fn measure(&mut self, best: &Fit, events: &Events) {
-        let (sharp, sharper) = sharpen(best, events);
-        let [low, high] = sharp.ends(&sharper, 0).map(|end| end.tiers[0].time);
-        // An arrival that everything else is measured from is as unsure as any other, however many follow it.
-        let theory = best.hypothesis.tiers[0];
-        let span = events.instants()[2] - events.instants()[0];
-        let shared = 1.5 * sharper.sigma / (span / theory.time).max(1.0).sqrt();
-        let time = Interval { low: low - shared, high: high + shared };
-        let limit = best.hypothesis.tiers[0].limit;
-        let others = other_limits(best, events).into_iter().map(|fit| fit.hypothesis.tiers[0].limit);
-        let limits = others.fold((limit, limit), |(low, high), other| (low.min(other), high.max(other)));
-        self.finding.tiers = vec![Measured { time, limits }];
+        let tiers = 0..best.hypothesis.tiers.len();
+        self.finding.tiers = tiers
+            .map(|tier| {
+                let (turned, beside) = best.turned(tier);
+                measured(&turned, &events.beside(beside))
+            })
+            .collect();
     }
+
+    /// Fits anew: two limiters as long as they explain what was seen, else single ones.
+    pub(super) fn refit(&mut self, events: &Events, effort: Effort) {
+        let is_pair = self.fits.first().is_some_and(|best| best.hypothesis.tiers.len() > 1);
+        if !is_pair {
+            self.fits = fit_events(events, &self.fits, effort);
+            return;
+        }
+        let again = tiers::again(&self.fits, events);
+        let explains = again.first().is_some_and(|best| best.surprises <= rivals::allowed(events));
+        self.fits = if explains { again } else { fit_events(events, &[], Effort::Full) };
+    }
+
+    /// Looks for a second limiter where no single one explains what was seen. What to send to see more of it, where two
+    /// do not explain it either: just less than the first one allows, until the second one must refuse.
+    fn look_for_another(&mut self, events: &Events, terms: Terms) -> Option<Vec<Leg>> {
+        let firsts = tiers::firsts(events);
+        let pairs = tiers::fit_two(events, &firsts);
+        let single = self.fits.first().map_or(f64::INFINITY, |best| best.bic);
+        if let Some(best) = pairs.first()
+            && best.bic + CLEAR < single
+            && best.surprises <= rivals::allowed(events)
+        {
+            self.fits = pairs;
+            return None;
+        }
+        if self.paced_for_another >= PACED_FOR_ANOTHER {
+            return None;
+        }
+        self.paced_for_another += 1;
+        let first = firsts.first()?;
+        let rate = first.rate()? * BELOW_FIRST;
+        let count = (terms.requests / PART_FOR_ANOTHER).min(first.capacity().saturating_mul(4).clamp(200, 1_500));
+        Some(vec![Leg::Polls { gap: seconds(1.0 / rate), growth: 1.0, count, stop: Stop::Never }])
+    }
+}
+
+/// How surely the numbers of the first limiter of a fit are known.
+fn measured(fit: &Fit, events: &Events) -> Measured {
+    let (sharp, sharper) = sharpen(fit, events);
+    let [low, high] = sharp.ends(&sharper, 0).map(|end| end.tiers[0].time);
+    // An arrival that everything else is measured from is as unsure as any other, however many follow it.
+    let theory = fit.hypothesis.tiers[0];
+    let span = events.instants()[2] - events.instants()[0];
+    let shared = 1.5 * sharper.sigma / (span / theory.time).max(1.0).sqrt();
+    let time = Interval { low: low - shared, high: high + shared };
+    let others = other_limits(fit, events).into_iter().map(|fit| fit.hypothesis.tiers[0].limit);
+    let limits = others.fold((theory.limit, theory.limit), |(low, high), other| (low.min(other), high.max(other)));
+    Measured { time, limits }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::advice::Advice;
 use super::super::events::Events;
 use super::super::finding::{Check, Spent, Verdict};
-use super::super::fit::{Effort, Fit, fit_events};
+use super::super::fit::{Effort, Fit};
 use super::super::rivals;
 use super::super::schedules::Terms;
 use super::super::verify::Verification;
@@ -45,15 +45,11 @@ impl Profiler {
 
     /// The test itself is evidence, too: what it tells of the numbers, and whether the answer still stands.
     pub(super) fn learn_from_test(&mut self, events: &Events) {
-        self.fits = fit_events(events, &self.fits, Effort::Full);
+        self.refit(events, Effort::Full);
         let Some(best) = self.fits.first() else {
             return;
         };
-        let is_same = self
-            .finding
-            .best
-            .as_ref()
-            .is_some_and(|fit| fit.hypothesis.tiers[0].kind.is_like(best.hypothesis.tiers[0].kind));
+        let is_same = self.finding.best.as_ref().is_some_and(|fit| fit.hypothesis.is_like(&best.hypothesis));
         if !is_same || best.surprises > rivals::allowed(events) {
             self.finding.verdict = Verdict::NotConfirmed;
         }
