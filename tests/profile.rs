@@ -137,16 +137,80 @@ fn without_a_limit_there_is_none_up_to_the_rate_that_was_reached() {
     assert!(finding.unrefused.rate > 1_000.0, "{:?}", finding.unrefused);
 }
 
+fn theory(family: Family, limit: u32, time: f64) -> Theory {
+    Theory { kind: Kind::plain(family), limit, time, phase: 0.0, tick: 0.0, penalty: 0.0 }
+}
+
 #[test]
 fn a_wrong_answer_is_not_confirmed_and_the_right_one_is() {
-    let kind = Kind::plain(Family::FirstRequestWindow);
-    let truth = Theory { kind, limit: 30, time: 3.0, phase: 0.0, tick: 0.0, penalty: 0.0 };
-    let wrong = Theory { kind: Kind::plain(Family::TokenBucket), time: 0.1, ..truth };
-    for (answer, verdict) in [(truth, Verdict::Identified), (wrong, Verdict::NotConfirmed)] {
+    use Family as F;
+    let (window, log) = (theory(F::FirstRequestWindow, 30, 3.0), theory(F::SlidingLog, 30, 3.0));
+    let (bucket, queue) = (theory(F::TokenBucket, 30, 0.1), theory(F::LeakyQueue, 29, 0.1));
+    let cases = [
+        (window, window, Verdict::Identified),
+        (window, bucket, Verdict::NotConfirmed),
+        (window, log, Verdict::NotConfirmed),
+        (log, log, Verdict::Identified),
+        (log, window, Verdict::NotConfirmed),
+        (log, bucket, Verdict::NotConfirmed),
+        (bucket, bucket, Verdict::Identified),
+        (bucket, window, Verdict::NotConfirmed),
+        (bucket, log, Verdict::NotConfirmed),
+        (bucket, Theory { time: 0.103, ..bucket }, Verdict::NotConfirmed),
+        (bucket, Theory { time: 0.097, ..bucket }, Verdict::NotConfirmed),
+        (bucket, Theory { limit: 33, ..bucket }, Verdict::NotConfirmed),
+        (queue, queue, Verdict::Identified),
+    ];
+    for (truth, answer, verdict) in cases {
         let mut server = Server::new(&[truth.limiter()], 0.0);
         let profiler = profiled(&mut server, Profiler::testing(Plan::default(), Hypothesis::single(answer)));
-        assert_eq!(profiler.finding().verdict, verdict, "{:?}", profiler.finding().checks);
+        assert_eq!(profiler.finding().verdict, verdict, "{truth:?} {answer:?} {:?}", profiler.finding().checks);
     }
+}
+
+#[test]
+fn the_limit_that_is_advised_is_held_for_five_windows_without_a_refusal() {
+    let cases = [
+        (theory(Family::FirstRequestWindow, 30, 3.0), "28/3s", 1, 140),
+        (theory(Family::TokenBucket, 12, 0.4), "99/40s", 10, 110),
+    ];
+    for (truth, rate, burst, requests) in cases {
+        let profiler = profiled(&mut Server::new(&[truth.limiter()], 0.0), Profiler::new(Plan::default()));
+        let finding = profiler.finding();
+        let advice = finding.advice.unwrap();
+        assert_eq!((advice.rate.to_string().as_str(), advice.burst.get()), (rate, burst));
+        let proof = finding.proof.unwrap();
+        assert!(proof.holds() && (proof.windows, proof.requests) == (5, requests), "{proof:?}");
+        assert!(finding.before_test.unwrap().requests < 400, "{:?}", finding.before_test);
+    }
+}
+
+#[test]
+fn without_requests_enough_to_prove_it_a_limit_is_advised_all_the_same() {
+    let truth = theory(Family::FirstRequestWindow, 30, 3.0);
+    let all = profiled(&mut Server::new(&[truth.limiter()], 0.0), Profiler::new(Plan::default()));
+    let requests = all.finding().before_test.unwrap().requests + 10;
+    let plan = Plan { requests, ..Plan::default() };
+    let finding = profiled(&mut Server::new(&[truth.limiter()], 0.0), Profiler::new(plan)).finding().clone();
+    assert_eq!((finding.verdict, finding.proof), (Verdict::NotVerified, None));
+    assert_eq!(finding.advice.unwrap().rate.to_string(), "28/3s");
+}
+
+#[test]
+fn two_limits_over_one_request_are_both_measured_and_the_stricter_one_gives_the_advice() {
+    let tiers = vec![theory(Family::TokenBucket, 5, 0.1), theory(Family::TokenBucket, 30, 0.5)];
+    let limiters: Vec<_> = tiers.iter().map(Theory::limiter).collect();
+    let profiler = profiled(&mut Server::new(&limiters, 0.0), Profiler::new(Plan::default()));
+    let finding = profiler.finding();
+    assert_eq!(finding.verdict, Verdict::Identified, "{finding:?}");
+    let found = &finding.best.as_ref().unwrap().hypothesis;
+    assert!(found.is_like(&Hypothesis { tiers: tiers.clone(), lost_arrive: false }), "{found:?}");
+    for (truth, (found, measured)) in tiers.iter().zip(found.tiers.iter().zip(&finding.tiers)) {
+        assert_eq!(found.limit, truth.limit);
+        assert!((measured.time.low..=measured.time.high).contains(&truth.time), "{measured:?}");
+    }
+    assert_eq!(finding.advice.unwrap().tier, 1);
+    assert!(finding.proof.unwrap().holds());
 }
 
 #[test]

@@ -26,8 +26,9 @@ const HOPELESS: f64 = 60.0;
 /// How often each of two limiters is fitted with the other one held.
 const TURNS: u32 = 3;
 
-/// A refusal that one limiter explains by so many standard deviations of its arrival tells nothing about the other.
-const EXPLAINED: f64 = 3.0;
+/// A refusal tells something about another limiter only if it came so many standard deviations of its arrival after the
+/// one that is known would have admitted it.
+const UNEXPLAINED: f64 = 6.0;
 
 /// The limiters that explain all there was until another one refused, the best first: the largest part of the events from
 /// the beginning that any single one explains.
@@ -72,15 +73,15 @@ fn seconds_of(events: &Events, first: Theory) -> Vec<Hypothesis> {
     fits.into_iter().filter_map(pair).take(SECONDS).collect()
 }
 
-/// The events without the refusals that a limiter explains.
+/// The events without the refusals that a limiter may explain.
 fn unexplained(events: &Events, theory: Theory) -> Events {
     let mut replay = Replay::new(&Hypothesis::single(theory));
     events.only(|event| {
-        let explained = replay.margin(event.at) < -EXPLAINED * event.sigma;
+        let is_beyond = replay.margin(event.at) > UNEXPLAINED * event.sigma;
         if let Some(admitted) = event.admitted {
             replay.note(Request { at: event.at, done: event.done, slack: event.sigma * 5.0 }, admitted);
         }
-        event.admitted != Some(false) || !explained
+        event.admitted != Some(false) || is_beyond
     })
 }
 
