@@ -5,7 +5,7 @@ use super::events::Events;
 use super::fit::{Effort, Fit, describe, fit_events};
 use super::replay::{Replay, Request};
 use super::rivals;
-use super::search::{Free, NEAR, Search};
+use super::search::{Free, Search};
 use super::theory::{Hypothesis, Theory};
 
 /// First limiters that are tried, each with all that may stand beside it.
@@ -79,7 +79,7 @@ fn unexplained(events: &Events, theory: Theory) -> Events {
     events.only(|event| {
         let is_beyond = replay.margin(event.at) > UNEXPLAINED * event.sigma;
         if let Some(admitted) = event.admitted {
-            replay.note(Request { at: event.at, done: event.done, slack: event.sigma * 5.0 }, admitted);
+            replay.note(Request { at: event.at, done: event.done, slack: event.sigma * 5.0, count: 1 }, admitted);
         }
         event.admitted != Some(false) || is_beyond
     })
@@ -93,7 +93,7 @@ fn together(pair: &Hypothesis, events: &Events) -> Option<Fit> {
         for _ in 0..2 {
             let around = events.beside(Some(other));
             let search = Search { events: &around, floor: f64::NEG_INFINITY };
-            let found = search.refine(one, NEAR, Free::All)?;
+            let found = search.refine(one, Free::All)?;
             (one, other) = (other, found.hypothesis.tiers[0]);
         }
         let tiers = if one.recovery() <= other.recovery() { vec![one, other] } else { vec![other, one] };

@@ -285,7 +285,7 @@ fn drain(hypothesis: &Hypothesis, tier: usize) -> Leg {
         return saturate(theory.capacity());
     }
     let needed = f64::from(theory.capacity()) / (1.0 - own / faster);
-    paced(faster, rounded(needed.ceil()).clamp(2, PACED.1))
+    paced(faster, super::guess::rounded(needed.ceil()).clamp(2, PACED.1))
 }
 
 /// The hypothesis with the times of its tiers at a place within what is measured of them, from 0 to 1; the likeliest
