@@ -171,16 +171,18 @@ fn a_wrong_answer_is_not_confirmed_and_the_right_one_is() {
 #[test]
 fn the_limit_that_is_advised_is_held_for_five_windows_without_a_refusal() {
     let cases = [
-        (theory(Family::FirstRequestWindow, 30, 3.0), "28/3s", 1, 140),
-        (theory(Family::TokenBucket, 12, 0.4), "99/40s", 10, 110),
+        (theory(Family::FirstRequestWindow, 30, 3.0), 28.0 / 3.0, 1, 140),
+        (theory(Family::TokenBucket, 12, 0.4), 0.99 / 0.4, 10, 110),
     ];
     for (truth, rate, burst, requests) in cases {
         let profiler = profiled(&mut Server::new(&[truth.limiter()], 0.0), Profiler::new(Plan::default()));
         let finding = profiler.finding();
         let advice = finding.advice.unwrap();
-        assert_eq!((advice.rate.to_string().as_str(), advice.burst.get()), (rate, burst));
+        let found = advice.rate.per_second() / rate;
+        assert!((0.996..1.000_001).contains(&found) && advice.burst.get() == burst, "{advice:?}");
         let proof = finding.proof.unwrap();
-        assert!(proof.holds() && (proof.windows, proof.requests) == (5, requests), "{proof:?}");
+        // How surely the rate is known decides on the last of them.
+        assert!(proof.holds() && proof.windows == 5 && proof.requests.abs_diff(requests) <= 1, "{proof:?}");
         assert!(finding.before_test.unwrap().requests < 400, "{:?}", finding.before_test);
     }
 }

@@ -91,7 +91,10 @@ fn a_budget_bounds_what_is_sent() {
     assert_eq!((truth.patches.received, truth.gets.received + truth.others.received), (69, 1));
     assert_eq!((rows(&place), &json(&place.run().join("profile.json"))["stopped"]["why"]), (69, &"requests".into()));
     let stderr = text(&output.stderr);
-    assert!(stderr.contains("at most 69 of a budget of 70") && stderr.contains("`limit.rate` does not hold"), "{stderr}");
+    assert!(
+        stderr.contains("at most 69 of a budget of 70") && stderr.contains("`limit.rate` does not hold"),
+        "{stderr}"
+    );
 
     let place = Place::new();
     let scenario = place.scenario(&at(&server), LOAD);

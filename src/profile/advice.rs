@@ -37,6 +37,9 @@ const UNDER: f64 = 0.99;
 /// A rate in whole numbers may be lower than the exact one by this share of it.
 const CLOSE: f64 = 0.003;
 
+/// Less than this is lost by rounding numbers only.
+const EXACT: f64 = 1e-6;
+
 /// An interval that is wider than this share of the time says nothing about whether a round one was chosen.
 const NARROW: f64 = 0.01;
 
@@ -175,8 +178,8 @@ fn round_period(time: Interval) -> Option<f64> {
 fn in_whole_numbers(per_second: f64) -> Option<Rate> {
     let count = |per: u32| rounded((per_second * f64::from(per) + 1e-9).floor());
     let loss = |per: u32| 1.0 - f64::from(count(per)) / (per_second * f64::from(per));
-    let close = ROUND.into_iter().find(|per| count(*per) > 0 && loss(*per) <= CLOSE);
-    match close {
+    let exact = (1..=60).find(|per| count(*per) > 0 && loss(*per) <= EXACT);
+    match exact.or_else(|| ROUND.into_iter().find(|per| count(*per) > 0 && loss(*per) <= CLOSE)) {
         Some(per) => Rate::new(NonZeroU32::new(count(per))?, Duration::from_secs(u64::from(per))),
         None => Rate::new(NonZeroU32::MIN, seconds((1e3 / per_second).ceil() / 1e3)),
     }

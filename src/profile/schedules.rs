@@ -112,6 +112,19 @@ fn library(theory: &Theory) -> Vec<Schedule> {
     plain.chain(edges).collect()
 }
 
+/// A burst never gets past the faster of two limiters: what is sent just under its rate meets the slower one, at once and
+/// after pauses.
+fn stacked(fast: &Theory, slow: &Theory) -> Vec<Schedule> {
+    let Some(rate) = fast.rate() else {
+        return Vec::new();
+    };
+    let count = slow.capacity().saturating_add(slow.capacity() / 4 + 10);
+    let paced = || Leg::Polls { gap: seconds(1.05 / rate), growth: 1.0, count, stop: Stop::Never };
+    let after = |share: f64| vec![paced(), Leg::Pause(seconds(share * slow.recovery())), paced()];
+    let found = [0.05, 0.25, 0.5, 0.8, 1.05, 1.4].map(after);
+    found.map(|legs| Schedule { legs, then_edges: false }).to_vec()
+}
+
 /// What shows a limiter's ways whatever it is, one thing after the other; `None` after the last.
 pub(super) fn exploration(theory: &Theory, number: u32, terms: Terms) -> Option<Vec<Leg>> {
     let recovery = seconds(theory.recovery().max(0.01)).min(terms.time / 8);
@@ -166,13 +179,20 @@ pub(super) fn edge_polls(replays: [&Replay; 2], now: Duration, terms: Terms) -> 
 impl Pair<'_> {
     /// The course that tells the two apart for the least; `None` when none would within what is left.
     pub(super) fn choose(&self, terms: Terms) -> Option<Schedule> {
-        let [one, other] = self.hypotheses.map(|hypothesis| &hypothesis.tiers[0]);
-        let mut schedules = library(one);
-        if one.kind != other.kind || one.limit != other.limit {
-            schedules.extend(library(other));
+        let [ones, others] = self.hypotheses.map(|hypothesis| &hypothesis.tiers);
+        let mut schedules = Vec::new();
+        for (one, other) in ones.iter().zip(others) {
+            schedules.extend(library(one));
+            if one.kind != other.kind || one.limit != other.limit {
+                schedules.extend(library(other));
+            }
+            schedules.extend(between(one, other));
         }
-        schedules.extend(between(one, other));
-        let scale = (one.capacity(), one.recovery().max(0.01));
+        if let [fast, slow] = ones[..] {
+            schedules.extend(stacked(&fast, &slow));
+        }
+        let most = |of: fn(&Theory) -> f64| ones.iter().map(of).fold(0.01, f64::max);
+        let scale = (most(|theory| f64::from(theory.capacity())), most(Theory::recovery));
         let mut best: Option<(f64, Schedule)> = None;
         for schedule in schedules {
             let Some((told, requests, time)) = self.worth(&schedule, terms) else {
@@ -181,7 +201,7 @@ impl Pair<'_> {
             if told < WORTH {
                 continue;
             }
-            let cost = f64::from(requests) / f64::from(scale.0 + 30) + time / scale.1;
+            let cost = f64::from(requests) / (scale.0 + 30.0) + time / scale.1;
             let worth = told.min(40.0) / (cost + 0.3);
             if best.as_ref().is_none_or(|(most, _)| worth > *most) {
                 best = Some((worth, schedule));
