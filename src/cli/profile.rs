@@ -226,7 +226,7 @@ fn conclude(
     if unwritten.is_none() {
         unwritten = write(folder, &answer).err();
     }
-    let files = format!("files        {}\n", folder.path().display());
+    let files = format!("\nfiles        {}\n", folder.path().display());
     let printed = put(&format!("{}{files}", report::profile(&answer)));
     let advice = arguments.write_limit.as_ref().map(|path| write_limit(path, report::limit(&answer)));
     if let Some(failure) = unwritten {
