@@ -56,6 +56,9 @@ const AS_GOOD: f64 = 0.97;
 const UNDER: f64 = 0.99;
 const OVER: f64 = 1.01;
 
+/// Standard deviations by which arrivals may differ from each other.
+const ARRIVALS: f64 = 2.0;
+
 /// The share of another limiter's rate at which it admits everything while a quota is used up.
 const BELOW: f64 = 0.95;
 
@@ -96,7 +99,7 @@ impl Verification {
         events: &Events,
         (now, terms): (Duration, Terms),
     ) -> Option<(Self, Course)> {
-        let hypotheses = [0.5, 0.0, 1.0].map(|place| at_times(&fit.hypothesis, &finding.tiers, place));
+        let hypotheses = [0.0, -1.0, 1.0].map(|end| at_times(&fit.hypothesis, (&finding.tiers, events.sigma), end));
         let Some(advice) = Advice::of(&fit.hypothesis, &finding.tiers) else {
             return Self::of_concurrency(&fit.hypothesis, terms);
         };
@@ -288,15 +291,20 @@ fn drain(hypothesis: &Hypothesis, tier: usize) -> Leg {
     paced(faster, super::guess::rounded(needed.ceil()).clamp(2, PACED.1))
 }
 
-/// The hypothesis with the times of its tiers at a place within what is measured of them, from 0 to 1; the likeliest
-/// ones for the middle.
-fn at_times(hypothesis: &Hypothesis, measured: &[Measured], place: f64) -> Hypothesis {
+/// The hypothesis with the times of its tiers as short as they may be where the end is below zero, as long as they may be
+/// where it is above.
+///
+/// A pace of so many per window sends a request just when a window ends: on which side of that it arrives is as unsure as
+/// any arrival, and where the next window begins depends on it.
+fn at_times(hypothesis: &Hypothesis, (measured, sigma): (&[Measured], f64), end: f64) -> Hypothesis {
     let mut hypothesis = hypothesis.clone();
-    for (theory, measured) in hypothesis.tiers.iter_mut().zip(measured) {
-        if place < 0.5 {
-            theory.time = measured.time.low;
-        } else if place > 0.5 {
-            theory.time = measured.time.high;
+    for (n, theory) in hypothesis.tiers.iter_mut().enumerate() {
+        let interval = measured.get(n).map_or((theory.time, theory.time), |one| (one.time.low, one.time.high));
+        let unsure = if theory.kind.is_bucket() { 0.0 } else { sigma * ARRIVALS };
+        if end < 0.0 {
+            theory.time = interval.0 - unsure;
+        } else if end > 0.0 {
+            theory.time = interval.1 + unsure;
         }
     }
     hypothesis
