@@ -128,6 +128,18 @@ fn requests_refused_at_random_are_none_of_the_known_kinds() {
 }
 
 #[test]
+fn refusals_at_random_by_a_server_that_answers_at_once_are_no_limit_on_requests_in_flight() {
+    // Whatever is in flight together may have arrived in any order, so that nothing is a surprise for such a limit.
+    let network = Network { round_trip: 0.0002, jitter: 0.0003, ..QUIET };
+    for seed in 1..=4 {
+        let mut server = Server::new(&[], 0.0);
+        server.shed = 0.1;
+        let profiler = run(&mut server, network, Profiler::new(Plan { requests: 1_000, ..Plan::default() }), seed);
+        assert_ne!(profiler.finding().verdict, Verdict::Identified, "{:?}", profiler.finding().best);
+    }
+}
+
+#[test]
 fn without_a_limit_there_is_none_up_to_the_rate_that_was_reached() {
     let plan = Plan { first_burst: 2_000, ..Plan::default() };
     let profiler = profiled(&mut Server::new(&[], 0.0), Profiler::new(plan));

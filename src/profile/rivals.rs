@@ -1,5 +1,6 @@
 //! Which hypotheses stand against each other, and what can be said without any.
 
+use super::clues::real;
 use super::events::Events;
 use super::finding::Unrefused;
 use super::fit::Fit;
@@ -79,6 +80,21 @@ pub(super) fn differing(one: &Hypothesis, other: &Hypothesis) -> Kind {
 /// every tenth of these, since most of them are far from any edge.
 pub(super) fn allowed(events: &Events) -> u32 {
     if events.unsure == 0 || events.is_queue { 0 } else { 1 + events.unsure / 10 }
+}
+
+/// Whether a fit explains hardly more than that all requests are refused with one chance, whatever came before them.
+///
+/// A kind whose edges are all closer together than arrivals are sure is never surprised: a limit on requests in flight
+/// that are answered at once says as little as a coin, which Schwarz's criterion of the coin shows.
+pub(super) fn is_chance(fit: &Fit, events: &Events, clear: f64) -> bool {
+    let decided: Vec<_> = events.list.iter().filter_map(|event| event.admitted).collect();
+    let count = real(decided.len());
+    let of_outcome = |outcome: bool| {
+        let same = real(decided.iter().filter(|admitted| **admitted == outcome).count());
+        if same > 0.0 { same * (same / count).ln() } else { 0.0 }
+    };
+    let chance = count.max(1.0).ln() - 2.0 * (of_outcome(true) + of_outcome(false));
+    fit.bic > chance - clear
 }
 
 /// The highest rate over a stretch of at least ten requests without a refusal.

@@ -32,7 +32,9 @@ impl Profiler {
         self.searched = if is_due { events.list.len() } else { self.searched };
         self.finding.verdict = Verdict::Undecided;
         self.refit(events, effort);
-        let is_odd = |fits: &[Fit]| fits.first().is_none_or(|fit| fit.surprises > rivals::allowed(events));
+        let is_unexplained =
+            |fit: &Fit| fit.surprises > rivals::allowed(events) || rivals::is_chance(fit, events, CLEAR);
+        let is_odd = |fits: &[Fit]| fits.first().is_none_or(is_unexplained);
         // Before it is searched for again, there must be more to go by.
         let is_new = events.list.len() > self.searched + self.searched / 10;
         if effort == Effort::Again && is_new && is_odd(&self.fits) {
@@ -64,7 +66,7 @@ impl Profiler {
         self.measure(&best, events);
         let mut left = rivals::of(&self.fits, CLEAR);
         left.retain(|fit| !fit.hypothesis.is_like(&best.hypothesis));
-        if best.surprises > rivals::allowed(events) {
+        if is_unexplained(&best) {
             self.finding.verdict = Verdict::Unknown;
             return self.conclude();
         }
