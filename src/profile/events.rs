@@ -153,9 +153,8 @@ impl Events {
         let is_queue = reading == Reading::Queue;
         let usual = spread.max(FINEST).as_secs_f64();
         let half_spread = spread.as_secs_f64();
-        let mut events =
-            Self { is_queue, base, half_spread, service: admitted.shortest - base, usual, ..Self::default() }
-                .sharper(1.0);
+        let service = admitted.shortest.saturating_sub(base);
+        let mut events = Self { is_queue, base, service, half_spread, usual, ..Self::default() }.sharper(1.0);
         for observation in &observations {
             let of_kind = if observation.answer == Answer::Admitted { admitted } else { refused };
             events.add(observation, of_kind.shortest, reading);
@@ -294,7 +293,7 @@ impl Events {
                 last.admitted == event.admitted && last.count < most && apart < self.sigma * TOGETHER
             };
             match list.last_mut().filter(is_like) {
-                Some(last) => last.count += 1,
+                Some(same) => same.count += 1,
                 None => list.push(*event),
             }
         }

@@ -142,7 +142,9 @@ impl Judge {
                 return None;
             }
         }
-        early.iter().for_each(|early| score.add(early.probability));
+        for early in early {
+            score.add(early.probability);
+        }
         (score.log_likelihood >= floor).then_some(score)
     }
 
