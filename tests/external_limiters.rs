@@ -3,7 +3,7 @@
 //! A few of them are profiled each time. `LIMITER_RUNS=5` profiles all of them so often and prints a table of how it went;
 //! `LIMITERS=NAME,NAME` those alone.
 #![cfg(feature = "external")]
-#![expect(
+#![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "helpers of tests fail as tests do, and one prints a table"
@@ -215,12 +215,12 @@ fn limiters_of_other_people_are_identified_and_what_they_admit_is_foretold() {
     let work = || {
         loop {
             let Some(limiter) = next.lock().unwrap().next() else { return };
-            let profiled = in_turn(|| profile(limiter, &["one"], &["--requests", "3000", "--time", "4m"]));
-            let faults = profiled.faults();
+            let came = in_turn(|| profile(limiter, &["one"], &["--requests", "3000", "--time", "4m"]));
+            let faults = came.faults();
             if !faults.is_empty() {
-                println!("{}: {}\n{}", limiter.name, faults.join(", "), profiled.said);
+                println!("{}: {}\n{}", limiter.name, faults.join(", "), came.said);
             }
-            profiles.lock().unwrap().push(profiled);
+            profiles.lock().unwrap().push(came);
         }
     };
     thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(work))));
@@ -228,11 +228,11 @@ fn limiters_of_other_people_are_identified_and_what_they_admit_is_foretold() {
     println!("| Limiter | Identified | Window, or time per request | Requests | Seconds | Foretold/admitted | Right |");
     println!("|---|---|---|---:|---:|---|---|");
     for limiter in &limiters {
-        let of_limiter: Vec<_> = profiles.iter().filter(|profiled| profiled.limiter.name == limiter.name).collect();
+        let of_limiter: Vec<_> = profiles.iter().filter(|one| one.limiter.name == limiter.name).collect();
         println!("{}", row(&of_limiter));
     }
-    let faulty = profiles.iter().filter(|profiled| !profiled.faults().is_empty());
-    let faulty: Vec<_> = faulty.map(|profiled| (profiled.limiter.name, profiled.faults())).collect();
+    let faulty = profiles.iter().filter(|one| !one.faults().is_empty());
+    let faulty: Vec<_> = faulty.map(|one| (one.limiter.name, one.faults())).collect();
     assert!(faulty.is_empty(), "{faulty:#?}");
 }
 

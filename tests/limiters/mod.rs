@@ -54,7 +54,7 @@ enum Program {
     Nginx { zones: &'static str, location: &'static str },
     /// nginx with these, before a server that answers slowly.
     NginxBeforeSlow { zones: &'static str, location: &'static str },
-    /// HAProxy with these rules on a stick table.
+    /// `HAProxy` with these rules on a stick table.
     HaProxy(&'static str),
     /// `server.py`.
     Python,
@@ -223,7 +223,7 @@ fn nginx(port: u16, behind: u16, zones: &str, location: &str, is_own: bool) -> N
     Nginx::start(&servers, &[port])
 }
 
-/// HAProxy, which answers itself what its rules let pass.
+/// `HAProxy`, which answers itself what its rules let pass.
 fn haproxy(port: u16, rules: &str) -> (Server, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let config = format!(
