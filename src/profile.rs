@@ -23,6 +23,8 @@ mod interval;
 mod log;
 mod plan;
 mod profiler;
+#[cfg(test)]
+mod properties;
 mod queue;
 mod replay;
 mod rivals;

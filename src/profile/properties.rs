@@ -1,0 +1,149 @@
+//! What holds of the inference whatever the limiter and whatever was seen.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::course::{Course, Leg, Step, Stop};
+use super::events::Events;
+use super::fit::{fit, kinds};
+use super::log::{Answer, Log, Observation};
+use super::replay::{Replay, Request};
+use super::score::{Terms, score};
+use super::theory::{Family, Hypothesis, Theory};
+use crate::quota::{Admission, Arrival};
+
+/// Limiters of every kind but those of what is in flight, which an arrival alone says nothing of.
+fn theories() -> impl Strategy<Value = Theory> {
+    let mut kinds = kinds();
+    kinds.retain(|kind| kind.family != Family::Concurrency);
+    let numbers = (2..30_u32, 0.2..20.0_f64, 0.0..1.0_f64, 0.05..0.5_f64, 0.1..3.0_f64);
+    (prop::sample::select(kinds), numbers).prop_map(|(kind, (limit, window, phase, tick, penalty))| {
+        let time = if kind.is_bucket() { window / f64::from(limit) } else { window };
+        let theory = Theory { kind, limit, time, phase: 0.0, tick: tick * window, penalty: penalty * window };
+        Theory { phase: theory.cycle().map_or(0.0, |cycle| cycle * phase), ..theory }
+    })
+}
+
+/// Gaps between requests in milliseconds: none, short ones and long ones.
+fn gaps() -> impl Strategy<Value = Vec<u64>> {
+    prop::collection::vec(prop_oneof![Just(0), 1..50_u64, 50..5_000_u64], 1..150)
+}
+
+fn instants(gaps: &[u64]) -> impl Iterator<Item = Duration> + '_ {
+    gaps.iter().scan(Duration::ZERO, |now, gap| {
+        *now += Duration::from_millis(*gap);
+        Some(*now)
+    })
+}
+
+fn observation(sent: Duration, received: Duration, answer: Answer) -> Observation {
+    Observation { key: 0, due: sent, sent, received, answer }
+}
+
+/// What a limiter decides, its arrivals seen as they are.
+fn decided_by(theory: &Theory, gaps: &[u64]) -> Log {
+    let limiter = theory.limiter();
+    let mut state = limiter.fresh();
+    let shift = theory.cycle().map_or(0.0, |cycle| cycle - theory.phase.rem_euclid(cycle));
+    let decide = |at: Duration| {
+        let arrival = Arrival { at: at + Duration::from_secs_f64(shift), cost: 1 };
+        if matches!(limiter.judge(&state, arrival), Admission::Admitted { .. }) {
+            limiter.note_admitted(&mut state, arrival);
+            return observation(at, at, Answer::Admitted);
+        }
+        limiter.note_refused(&mut state, arrival, true);
+        observation(at, at, Answer::Refused { retry_after: None })
+    };
+    instants(gaps).map(decide).collect()
+}
+
+/// Anything that may be seen, over up to thirty years.
+fn observations() -> impl Strategy<Value = Vec<Observation>> {
+    let answer = prop_oneof![
+        4 => Just(Answer::Admitted),
+        4 => Just(Answer::Refused { retry_after: None }),
+        1 => Just(Answer::Failed),
+        1 => Just(Answer::Lost),
+    ];
+    let nanos = prop_oneof![Just(0), 0..10_000_000_000_u64, 0..1_000_000_000_000_000_000_u64];
+    let trip = prop_oneof![Just(0), 0..300_000_000_u64, 0..100_000_000_000_000_u64];
+    let one = (nanos, trip, answer).prop_map(|(sent, trip, answer)| {
+        observation(Duration::from_nanos(sent), Duration::from_nanos(sent + trip), answer)
+    });
+    prop::collection::vec(one, 0..30)
+}
+
+proptest! {
+    #[test]
+    fn what_a_limiter_decided_never_surprises_its_own_hypothesis(theory in theories(), gaps in gaps()) {
+        let events = Events::of(&decided_by(&theory, &gaps));
+        let terms = Terms { blur: 0.0, floor: f64::NEG_INFINITY };
+        let found = score(&events, &Hypothesis::single(theory), terms).unwrap();
+        prop_assert_eq!(found.surprises, 0);
+    }
+
+    #[test]
+    fn a_margin_is_not_below_zero_exactly_where_the_limiter_admits(theory in theories(), gaps in gaps()) {
+        let log = decided_by(&theory, &gaps);
+        let mut replay = Replay::new(&Hypothesis::single(theory));
+        for observation in log.observations() {
+            let admitted = observation.answer == Answer::Admitted;
+            prop_assert_eq!(replay.margin(observation.sent) >= 0.0, admitted);
+            let at = observation.sent;
+            replay.note(Request { at, done: at, count: 1, slack: 0.0 }, admitted);
+        }
+    }
+
+    #[test]
+    fn a_score_above_the_floor_is_what_it_is_without(
+        theory in theories(), other in theories(), gaps in gaps(), blur in prop_oneof![Just(0.0), 0.001..1.0_f64],
+        floor in -300.0..0.0_f64,
+    ) {
+        let events = Events::of(&decided_by(&theory, &gaps));
+        let hypothesis = Hypothesis::single(other);
+        let all = score(&events, &hypothesis, Terms { blur, floor: f64::NEG_INFINITY }).unwrap();
+        let expected = (all.log_likelihood >= floor).then_some(all);
+        prop_assert_eq!(score(&events, &hypothesis, Terms { blur, floor }), expected);
+    }
+
+    #[test]
+    fn a_course_never_sends_more_than_it_says(
+        most in 0..200_u32, first in 1..50_u32, refusals in 1..6_u32, count in 0..60_u32,
+        answers in prop::collection::vec(any::<Option<bool>>(), 1..50),
+    ) {
+        let legs = [
+            Leg::Burst { most, first, refusals },
+            Leg::Polls { gap: Duration::from_millis(3), growth: 1.1, count, stop: Stop::Admitted },
+        ];
+        let mut course = Course::new(legs, 64, Duration::from_millis(20));
+        let mut answers = answers.iter().cycle();
+        let (mut now, mut sent) = (Duration::ZERO, 0);
+        loop {
+            match course.next(now) {
+                Step::Send(at, many, _) => {
+                    now = now.max(at);
+                    course.sent(now, many);
+                    sent += many;
+                    prop_assert!(many <= 64 && sent <= most + count, "{sent} of {most} and {count}");
+                    for answer in answers.by_ref().take(usize::try_from(many).unwrap()) {
+                        course.answered(now, *answer);
+                    }
+                }
+                Step::Await(until) => now = until,
+                Step::Over => break,
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_fit_of_anything_that_may_be_seen_comes_to_an_end(observations in observations()) {
+        for fit in fit(&observations.into_iter().collect()) {
+            prop_assert!(fit.log_likelihood <= 0.0, "{fit:?}");
+        }
+    }
+}
