@@ -25,8 +25,9 @@ fn scenario(auth: &str, more: &str) -> Scenario {
     Scenario::parse(Path::new("test.toml"), text.as_bytes(), &|_| None, &Overrides::default()).unwrap()
 }
 
-const VARIANT: &str = "[[variant]]\nname = \"a\"\npath = \"/a\"\nbody = '{\"ref\": \"{{ unique }}\"}'\n";
-const OTHER: &str = "[[variant]]\nname = \"b\"\nmethod = \"PUT\"\npath = \"/a\"\nbody = '{}'\n";
+const VARIANT: &str =
+    "[[variant]]\nname = \"a\"\npath = \"/a\"\nexpect = [202]\nbody = '{\"ref\": \"{{ unique }}\"}'\n";
+const OTHER: &str = "[[variant]]\nname = \"b\"\nmethod = \"PUT\"\npath = \"/a\"\nexpect = [202]\nbody = '{}'\n";
 
 /// What each sender differs in, with its token.
 fn offer(scenario: &Scenario) -> Vec<(Vec<Dimension>, usize)> {
