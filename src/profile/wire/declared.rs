@@ -15,7 +15,7 @@ const API: &str = "/api/v2/conversations/";
 /// The place.
 const PLACE: &str = "/api/v2/organizations/limits/namespaces/platform.api";
 
-/// Whether the API that the key under test talks to declares its limits at [`PLACE`]: then it is asked once, when the
+/// Whether the API that the key under test talks to declares its limits: then it is asked once, when the
 /// profile is over, so that nothing of a quota is used up before.
 #[must_use]
 pub fn declares(scenario: &Scenario, tested: &Sender) -> bool {
