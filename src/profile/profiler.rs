@@ -50,6 +50,9 @@ const TESTS: u32 = 3;
 /// A lead in Schwarz's criterion that is clear.
 const CLEAR: f64 = 10.0;
 
+/// So long at least the last answers are waited for.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
 /// A server that fails so often in a row is left alone.
 const FAILURES: usize = 3;
 
@@ -162,6 +165,10 @@ impl Profiler {
                 return Next::Done;
             }
             match self.course.next(now) {
+                // Nothing is left to send, and what was sent may still be answered.
+                Step::Send(..) if self.sent >= self.plan.requests => {
+                    return Next::Await { until: self.last_answers_by() };
+                }
                 Step::Send(at, count, key) => {
                     let count = count.min(self.plan.requests - self.sent);
                     self.sent += count;
@@ -209,10 +216,15 @@ impl Profiler {
         (self.pending > 0 && !is_urgent).then(|| self.last_sent + self.longest * 3)
     }
 
+    /// When answers are given up that have not come after the last request of the budget.
+    fn last_answers_by(&self) -> Duration {
+        self.last_sent + (self.longest * 3).max(LAST_ANSWERS)
+    }
+
     fn must_stop(&mut self, now: Duration) -> bool {
         let why = if self.failures >= FAILURES {
             Stopped::Failures
-        } else if self.sent >= self.plan.requests && self.pending == 0 {
+        } else if self.sent >= self.plan.requests && (self.pending == 0 || now >= self.last_answers_by()) {
             Stopped::Requests
         } else if now >= self.plan.time {
             Stopped::Time
