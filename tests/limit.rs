@@ -39,8 +39,10 @@ fn run(users: u32, seconds: u64, limit: &str, workers: usize) -> Measured {
 /// How long this machine kept a limit of so many per second from giving permits, beyond the 20 ms that it makes up for, in
 /// seconds: nothing on a quiet machine, and on a busy one more than any limit could make good.
 fn stalled(sent: &[&Sent], rate: f64) -> f64 {
+    let first = sent.first().map(|first| first.at.as_secs_f64());
     let gaps = sent.windows(2).map(|pair| pair[1].at.saturating_sub(pair[0].at).as_secs_f64());
-    gaps.map(|gap| (gap - 1.0 / rate - 0.02).max(0.0)).sum()
+    // Before the first permit all users must be there.
+    first.into_iter().chain(gaps).map(|gap| (gap - 1.0 / rate - 0.02).max(0.0)).sum()
 }
 
 /// Whether a limit gave its rate for so many seconds: within 0.5 %, but for what the machine took.
