@@ -9,6 +9,7 @@ use std::fs;
 
 use crate::account::{Finding, Look, World, Write};
 use crate::command::{Place, patchload, text, writing};
+use crate::rows;
 
 /// What is not seen so long after its answer is never visible, in microseconds.
 const WITHIN: u64 = 1_000_000;
@@ -40,14 +41,13 @@ struct Told {
 
 /// The rows of a CSV file by one of their columns.
 fn shares(csv: &str, name: &str, [checked, found, rate]: [&str; 3]) -> BTreeMap<String, Share> {
-    let rows = csv::Reader::from_reader(csv.as_bytes()).into_deserialize::<BTreeMap<String, String>>();
     let share = |row: &BTreeMap<String, String>| Share {
         checked: row[checked].parse().unwrap(),
         found: row[found].parse().unwrap(),
         low: row[&format!("{rate}_low")].parse().unwrap_or(0.0),
         high: row[&format!("{rate}_high")].parse().unwrap_or(1.0),
     };
-    rows.map(Result::unwrap).map(|row| (row[name].clone(), share(&row))).collect()
+    rows(csv).into_iter().map(|row| (row[name].clone(), share(&row))).collect()
 }
 
 /// 500 users write for so long, each a key of its own of participants that they share.

@@ -6,14 +6,10 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use crate::command::{Place, patchload, text, writing};
+use crate::rows;
 
 /// Operations per second of the 500 users.
 const RATE: u64 = 700;
-
-/// The rows of a CSV file.
-fn rows(text: &str) -> Vec<BTreeMap<String, String>> {
-    csv::Reader::from_reader(text.as_bytes()).deserialize().map(Result::unwrap).collect()
-}
 
 fn number(row: &BTreeMap<String, String>, column: &str) -> u64 {
     row[column].parse().unwrap_or(0)
