@@ -8,6 +8,8 @@ use std::time::Duration;
 pub(super) enum Leg {
     /// Nothing is sent for so long.
     Pause(Duration),
+    /// Nothing is sent until so long after the leg before began, however long that took.
+    Since(Duration),
     /// As many as quickly as answers come, in rounds that grow by half of what was sent.
     Burst {
         /// At most so many.
@@ -62,7 +64,8 @@ pub(super) struct Course {
     widest: u32,
     /// How long a round waits for an answer that does not come.
     patience: Duration,
-    /// When the leg began, once it has.
+    /// When the leg before began, and this one once it has.
+    before: Option<Duration>,
     began: Option<Duration>,
     /// When each leg began.
     beginnings: Vec<Duration>,
@@ -88,6 +91,7 @@ impl Course {
             legs: legs.into_iter().collect(),
             widest: widest.max(1),
             patience,
+            before: None,
             began: None,
             beginnings: Vec::new(),
             sent: 0,
@@ -133,7 +137,7 @@ impl Course {
     }
 
     fn begin_leg(&mut self) {
-        self.began = None;
+        self.before = self.began.take();
         self.sent = 0;
         self.pending = 0;
         self.recent.clear();
@@ -145,6 +149,7 @@ impl Course {
         let await_until = |until: Duration| (now < until).then_some(Step::Await(until));
         match leg {
             Leg::Pause(length) => await_until(began + *length),
+            Leg::Since(length) => await_until(self.before.unwrap_or(began) + *length),
             Leg::Burst { most, first, .. } => {
                 if self.pending > 0 && now < self.last + self.patience {
                     return Some(Step::Await(self.last + self.patience));
@@ -216,5 +221,24 @@ impl Course {
             Some(Leg::Polls { stop: Stop::Admitted, .. }) => admitted,
             _ => false,
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_since_the_beginning_of_a_leg_waits_the_less_the_longer_that_leg_took() {
+        let ms = Duration::from_millis;
+        for took in [0, 40] {
+            let one = Leg::Burst { most: 1, first: 1, refusals: 1 };
+            let mut course = Course::new([one.clone(), Leg::Since(ms(100)), one], 1, ms(250));
+            assert_eq!(course.next(ms(10)), Step::Send(ms(10), 1, 0));
+            course.sent(ms(10), 1);
+            course.answered(ms(10), Some(true));
+            assert_eq!(course.next(ms(10 + took)), Step::Await(ms(110)));
+            assert_eq!(course.next(ms(110)), Step::Send(ms(110), 1, 0));
+        }
     }
 }

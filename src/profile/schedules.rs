@@ -24,6 +24,14 @@ pub(super) struct Schedule {
     pub(super) legs: Vec<Leg>,
     /// Whether polls follow around the instants at which the two differ, which depend on how the first part went.
     pub(super) then_edges: bool,
+    /// Into how many parts it divides what lies between two lengths of a window.
+    parts: u32,
+}
+
+impl Schedule {
+    fn new(legs: Vec<Leg>) -> Self {
+        Self { legs, then_edges: false, parts: 2 }
+    }
 }
 
 /// What all courses share.
@@ -107,8 +115,8 @@ fn library(theory: &Theory) -> Vec<Schedule> {
     for times in [0.5, 0.8, 0.95, 1.05] {
         found.push(vec![pause(1.1 * recovery), burst(capacity), pause(times * window), saturate(capacity)]);
     }
-    let plain = found.iter().map(|legs| Schedule { legs: legs.clone(), then_edges: false });
-    let edges = found.iter().skip(6).map(|legs| Schedule { legs: legs.clone(), then_edges: true });
+    let plain = found.iter().map(|legs| Schedule::new(legs.clone()));
+    let edges = found.iter().skip(6).map(|legs| Schedule { then_edges: true, ..Schedule::new(legs.clone()) });
     plain.chain(edges).collect()
 }
 
@@ -122,7 +130,7 @@ fn stacked(fast: &Theory, slow: &Theory) -> Vec<Schedule> {
     let paced = || Leg::Polls { gap: seconds(1.05 / rate), growth: 1.0, count, stop: Stop::Never };
     let after = |share: f64| vec![paced(), Leg::Pause(seconds(share * slow.recovery())), paced()];
     let found = [0.05, 0.25, 0.5, 0.8, 1.05, 1.4].map(after);
-    found.map(|legs| Schedule { legs, then_edges: false }).to_vec()
+    found.map(Schedule::new).to_vec()
 }
 
 /// What shows a limiter's ways whatever it is, one thing after the other; `None` after the last.
@@ -144,18 +152,44 @@ fn between(one: &Theory, other: &Theory) -> Vec<Schedule> {
     let limit = one.capacity().min(other.capacity());
     let burst = Leg::Burst { most: limit, first: (limit / 6).max(1), refusals: 2 };
     let pause = |times: f64| Leg::Pause(seconds(times));
-    let middle = pause((one.time * other.time).sqrt());
-    let after = |rest: f64, last: Leg| Schedule {
-        legs: vec![pause(1.1 * rest), burst.clone(), middle.clone(), last],
-        then_edges: false,
-    };
+    let middle = Leg::Since(seconds((one.time * other.time).sqrt()));
+    let after = |rest: f64, last: Leg| Schedule::new(vec![pause(1.1 * rest), burst.clone(), middle.clone(), last]);
     let mut found = vec![after(recovery, saturate(limit))];
     if one.kind.penalty != Penalty::None {
         let few = Leg::Burst { most: 2, first: 1, refusals: 1 };
         let window = if one.kind.is_bucket() { recovery } else { one.time.max(other.time) };
         found.extend([recovery, window].map(|rest| after(rest, few.clone())));
+        let ends = (one.time.min(other.time), one.time.max(other.time));
+        found.extend([recovery, window].iter().flat_map(|rest| counted(limit, ends, *rest)));
     }
     found
+}
+
+/// What shows by a count where between two lengths the end of a window lies, for the price of one refusal: requests that
+/// are all admitted lie around the end, and of a burst later only those are refused for which they left nothing. In a
+/// window from the first request, what came before its end has no part in the next one; of a log, what came first has left
+/// it.
+fn counted(limit: u32, (shortest, longest): (f64, f64), rest: f64) -> Vec<Schedule> {
+    let count = limit.saturating_sub(1).min(EDGE_POLLS);
+    if count < 2 {
+        return Vec::new();
+    }
+    let margin = (longest - shortest) * 0.1;
+    let range = longest - shortest + 2.0 * margin;
+    let fresh = || Leg::Pause(seconds(1.1 * rest));
+    let polls = || Leg::Polls { gap: seconds(range / f64::from(count - 1)), growth: 1.0, count, stop: Stop::Never };
+    let at_once = |most: u32| Leg::Burst { most, first: most, refusals: u32::MAX };
+    let since = |age: f64| Leg::Since(seconds(age));
+    let of_window = vec![fresh(), at_once(1), since(shortest - margin), polls(), saturate(limit)];
+    let mut of_log = vec![fresh(), polls()];
+    if limit > count {
+        // Meanwhile the leg that began first is no longer the one before.
+        of_log.extend([at_once(limit - count), since(shortest - margin)]);
+    } else {
+        of_log.push(since(longest + margin));
+    }
+    of_log.push(saturate(limit));
+    [of_window, of_log].map(|legs| Schedule { parts: count, ..Schedule::new(legs) }).to_vec()
 }
 
 /// Polls around the instants at which two replays open again; `None` where these are as good as one.
@@ -202,7 +236,7 @@ impl Pair<'_> {
                 continue;
             }
             let cost = f64::from(requests) / (scale.0 + 30.0) + time / scale.1;
-            let worth = told.min(40.0) / (cost + 0.3);
+            let worth = told.min(40.0) * f64::from(schedule.parts).log2() / (cost + 0.3);
             if best.as_ref().is_none_or(|(most, _)| worth > *most) {
                 best = Some((worth, schedule));
             }
