@@ -10,7 +10,7 @@ use super::super::interval::Interval;
 use super::super::rivals::{self, Quarrel};
 use super::super::schedules::{self, Pair, Schedule, Terms};
 use super::super::score::replayed;
-use super::super::theory::seconds;
+use super::super::theory::{Theory, seconds};
 use super::super::tiers;
 use super::{CLEAR, Profiler, Stage};
 
@@ -42,13 +42,11 @@ impl Profiler {
             self.refit(events, Effort::Full);
         }
         self.rounds += 1;
+        // A second limiter is only looked for once there was more than the usual to see it by.
+        let has_more = self.explored > 0 || self.tests > 0;
+        let firsts = if has_more && is_odd(&self.fits) { self.look_for_another(events) } else { Vec::new() };
         if is_odd(&self.fits)
-            && let Some(legs) = self.explore(terms)
-        {
-            return self.begin(Stage::Telling { then_edges: None }, terms, legs);
-        }
-        if is_odd(&self.fits)
-            && let Some(legs) = self.look_for_another(events, terms)
+            && let Some(legs) = self.explore(terms).or_else(|| self.pace_for_another(&firsts, terms))
         {
             return self.begin(Stage::Telling { then_edges: None }, terms, legs);
         }
@@ -166,9 +164,8 @@ impl Profiler {
         self.fits = if explains { again } else { fit_events(events, &[], Effort::Full) };
     }
 
-    /// Looks for a second limiter where no single one explains what was seen. What to send to see more of it, where two
-    /// do not explain it either: just less than the first one allows, until the second one must refuse.
-    fn look_for_another(&mut self, events: &Events, terms: Terms) -> Option<Vec<Leg>> {
+    /// Looks for a second limiter where no single one explains what was seen; those that may be the first one of two.
+    fn look_for_another(&mut self, events: &Events) -> Vec<Theory> {
         let firsts = tiers::firsts(events);
         let pairs = tiers::fit_two(events, &firsts);
         let single = self.fits.first().map_or(f64::INFINITY, |best| best.bic);
@@ -177,8 +174,13 @@ impl Profiler {
             && best.surprises <= rivals::allowed(events)
         {
             self.fits = pairs;
-            return None;
         }
+        firsts
+    }
+
+    /// What to send to see more of a second limiter, where two do not explain what was seen either: just less than the
+    /// first one allows, until the second one must refuse.
+    fn pace_for_another(&mut self, firsts: &[Theory], terms: Terms) -> Option<Vec<Leg>> {
         if self.paced_for_another >= PACED_FOR_ANOTHER {
             return None;
         }
