@@ -52,6 +52,11 @@ const MOST_TOGETHER: u32 = 16;
 /// Work that takes fewer standard deviations of an arrival is as good as none.
 const VISIBLE: f64 = 10.0;
 
+/// A window that differs by less than this share from what answers take is as long as they take, and the logarithm of how
+/// likely that is by chance: windows may have any length, over four powers of ten.
+const AS_LONG: f64 = 0.05;
+const COINCIDENCE: f64 = -4.5;
+
 /// A search goes on with so many times as many events.
 const MORE: usize = 4;
 
@@ -202,7 +207,7 @@ fn rough(clues: &Clues, events: &Events, early: &Events) -> Vec<Vec<Theory>> {
     let mut kinds = if early.is_queue { vec![Kind::plain(Family::LeakyQueue)] } else { kinds() };
     let thinned = early.thinned((clues.cold.0 / CHUNKS).clamp(1, MOST_TOGETHER));
     // How many are in flight shows only where requests are in flight for a while.
-    let visible = early.service.as_secs_f64() > VISIBLE * early.sigma;
+    let visible = shows_work(early);
     kinds.retain(|kind| visible || kind.family != Family::Concurrency);
     let search = Search { events: &thinned, floor: f64::NEG_INFINITY };
     let fine = Search { events: early, floor: f64::NEG_INFINITY };
@@ -280,9 +285,22 @@ pub(super) fn describe(hypothesis: Hypothesis, events: &Events) -> Fit {
     scored(hypothesis, found, events)
 }
 
+/// Whether a window is as long as answers take, as if requests in flight were counted.
+fn is_in_flight(theory: &Theory, events: &Events) -> bool {
+    let service = events.service.as_secs_f64();
+    let is_window = matches!(theory.kind.family, Family::FirstRequestWindow | Family::SlidingLog);
+    is_window && shows_work(events) && (theory.time / service - 1.0).abs() < AS_LONG
+}
+
+/// Whether requests are in flight for long enough to see how many of them are.
+fn shows_work(events: &Events) -> bool {
+    events.service.as_secs_f64() > VISIBLE * events.sigma
+}
+
 /// A hypothesis with its score.
 pub(super) fn scored(hypothesis: Hypothesis, found: Score, events: &Events) -> Fit {
     let count = real(events.list.len()).max(1.0);
-    let bic = f64::from(hypothesis.parameters()) * count.ln() - 2.0 * found.log_likelihood;
+    let chance = if hypothesis.tiers.iter().any(|theory| is_in_flight(theory, events)) { COINCIDENCE } else { 0.0 };
+    let bic = f64::from(hypothesis.parameters()) * count.ln() - 2.0 * (found.log_likelihood + chance);
     Fit { log_likelihood: found.log_likelihood, surprises: found.surprises, bic, hypothesis }
 }
