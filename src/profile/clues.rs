@@ -46,6 +46,8 @@ pub(super) struct Clues {
     pub(super) cold_round: u32,
     /// When those were admitted that were until the first refusal.
     pub(super) cold_instants: Vec<f64>,
+    /// When those were admitted that were at all.
+    pub(super) admitted: Vec<f64>,
     /// Times in which one request was regained while there was nothing left.
     pub(super) periods: Vec<f64>,
     /// How old a full burst was when one more request came: the length of a window lies between two of these.
@@ -110,6 +112,8 @@ impl Clues {
             ..Self::default()
         };
         let runs = runs_of(&decided, events.sigma * UNSURE);
+        clues.admitted =
+            decided.iter().filter(|event| event.admitted == Some(true)).map(|event| instant(event)).collect();
         clues.read_edges(&decided, &runs);
         clues.read_cold(events, &decided);
         clues.read_periods(&decided);

@@ -78,6 +78,13 @@ impl Clues {
         [0.25, 0.5, 0.75, 1.0].iter().map(|part| rounded(cold * (1.0 - most * part))).collect()
     }
 
+    /// Requests that were admitted in the fullest stretch of such a length: a log that admits no more, refused by it.
+    fn fullest(&self, time: f64) -> u32 {
+        let of = |(n, from): (usize, &f64)| self.admitted[n..].partition_point(|at| *at < from + time);
+        let most = self.admitted.iter().enumerate().map(of).max().unwrap_or(0);
+        u32::try_from(most).unwrap_or(u32::MAX)
+    }
+
     /// How long a penalty of a kind may last.
     fn penalties(&self, penalty: Penalty) -> Vec<f64> {
         match penalty {
@@ -140,7 +147,11 @@ impl Clues {
         let limits = self.limits();
         for penalty in penalties.iter().take(EDGES + 4) {
             for time in &times {
-                let more = if theory.kind.is_counter() { self.limits_within(*time) } else { Vec::new() };
+                let more = match theory.kind.family {
+                    Family::SlidingLog => vec![self.fullest(*time)],
+                    _ if theory.kind.is_counter() => self.limits_within(*time),
+                    _ => Vec::new(),
+                };
                 for limit in distinct_counts(limits.iter().copied().chain(more).collect()) {
                     let theories = distinct_phases(&phases, *time).into_iter();
                     found.extend(theories.map(|phase| Theory {
