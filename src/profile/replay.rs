@@ -1,5 +1,6 @@
 //! A log run through a hypothesis: what it would have decided, given what was seen before.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::theory::{Hypothesis, seconds};
@@ -17,7 +18,7 @@ pub(super) struct Replay {
 #[derive(Debug, Clone, Default)]
 struct InFlight {
     /// When they are answered; the latest first.
-    done: Vec<Duration>,
+    done: VecDeque<Duration>,
     /// When the last one was answered that had been.
     latest: Option<Duration>,
 }
@@ -187,7 +188,7 @@ impl Replay {
         let Some(in_flight) = &mut self.in_flight else {
             return;
         };
-        while let Some(done) = in_flight.done.pop_if(|done| *done <= now) {
+        while let Some(done) = in_flight.done.pop_back_if(|done| *done <= now) {
             in_flight.latest = Some(done);
             self.tiers.iter_mut().for_each(Tier::finish_one);
         }

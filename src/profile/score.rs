@@ -132,7 +132,7 @@ impl Judge {
                 if admitted || probability > DOUBTFUL {
                     score.add(probability);
                 } else {
-                    early.push(Early { event: *event, probability });
+                    early.push(Early { event: *event, probability, logarithm: probability.ln() });
                 }
                 if admitted && !early.is_empty() {
                     early.retain_mut(|early| early.is_open(replays, event, &mut score));
@@ -212,22 +212,34 @@ impl Score {
 /// A refusal that came too early to be one: of those that were admitted next, some may have arrived before it.
 struct Early {
     event: Event,
-    /// The highest probability that it was refused, wherever it may have arrived so far.
+    /// The highest probability that it was refused, wherever it may have arrived so far, and its natural logarithm.
     probability: f64,
+    logarithm: f64,
 }
 
 impl Early {
     /// Looks at it behind an admission; when that is too late for it, it is scored and done with.
     fn is_open(&mut self, replays: &mut [Replay], next: &Event, score: &mut Score) -> bool {
-        let late = next.at.saturating_sub(self.event.at).as_secs_f64() / self.event.sigma.hypot(next.sigma);
-        if late > LATEST {
+        let apart = next.at.saturating_sub(self.event.at).as_secs_f64();
+        let late = apart * apart / (self.event.sigma * self.event.sigma + next.sigma * next.sigma);
+        if late > LATEST * LATEST {
             score.add(self.probability);
             return false;
         }
-        let refused = |replay: &mut Replay| admission(-replay.margin(next.at), self.event.sigma);
-        let sum: f64 = replays.iter_mut().map(refused).sum();
-        self.probability = self.probability.max(sum / real(replays.len()) * (-late * late / 2.0).exp());
+        // Most are so late that they cannot be more probable than the best so far.
+        if -late / 2.0 > self.logarithm {
+            let refused = |replay: &mut Replay| admission(-replay.margin(next.at), self.event.sigma);
+            let sum: f64 = replays.iter_mut().map(refused).sum();
+            self.improve(sum / real(replays.len()) * (-late / 2.0).exp());
+        }
         true
+    }
+
+    fn improve(&mut self, probability: f64) {
+        if probability > self.probability {
+            self.probability = probability;
+            self.logarithm = probability.ln();
+        }
     }
 }
 
