@@ -22,6 +22,7 @@ mod imagine;
 mod interval;
 mod log;
 mod plan;
+mod polish;
 mod profiler;
 #[cfg(test)]
 mod properties;

@@ -37,7 +37,7 @@ pub(super) struct Clues {
     pub(super) longest_gap: f64,
     /// Admissions from an edge, or the beginning, until the next refusal.
     pub(super) counts: Vec<u32>,
-    /// Requests in flight when one more was refused.
+    /// Requests in flight when one more was refused; what was so most often comes first.
     pub(super) in_flight: Vec<u32>,
     /// Admissions until the first refusal, and how long that took.
     pub(super) cold: (u32, f64),
@@ -89,6 +89,15 @@ pub(super) fn distinct_counts(mut counts: Vec<u32>) -> Vec<u32> {
     counts.sort_unstable();
     counts.dedup();
     counts
+}
+
+/// What there is of counts other than zero, the most frequent first.
+pub(super) fn by_frequency(mut counts: Vec<u32>) -> Vec<u32> {
+    counts.retain(|count| *count > 0);
+    counts.sort_unstable();
+    let mut often: Vec<_> = counts.chunk_by(|a, b| a == b).map(|same| (same.len(), same[0])).collect();
+    often.sort_unstable_by(|a, b| b.cmp(a));
+    often.into_iter().map(|(_, count)| count).collect()
 }
 
 impl Clues {
@@ -240,7 +249,7 @@ impl Clues {
                 _ => self.in_flight.push(u32::try_from(open.len()).unwrap_or(u32::MAX)),
             }
         }
-        self.in_flight = distinct_counts(std::mem::take(&mut self.in_flight));
+        self.in_flight = by_frequency(std::mem::take(&mut self.in_flight));
     }
 }
 

@@ -300,6 +300,11 @@ impl Events {
         Self { list, otherwise: Vec::new(), ..*self }
     }
 
+    /// The requests that they stand for.
+    pub(super) fn requests(&self) -> usize {
+        self.list.iter().map(|event| usize::try_from(event.count).unwrap_or(usize::MAX)).sum()
+    }
+
     /// The beginning, the middle and the end, in seconds.
     pub(super) fn instants(&self) -> [f64; 3] {
         let at = |event: Option<&Event>| event.map_or(0.0, |event| event.at.as_secs_f64());

@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use super::clues::{Clues, real};
 use super::events::Events;
 use super::log::Log;
+use super::polish;
+use super::rivals;
 use super::score::{CERTAINLY, Score, Terms, score};
 use super::search::{Free, NEAR, ROUGH, Search, apart};
 use super::theory::{Family, Hypothesis, Kind, Penalty, Refusals, Theory};
@@ -38,8 +40,8 @@ const FINALISTS: usize = 2;
 /// The level of refinement at which all events choose.
 const JUDGED: u32 = 0;
 
-/// Requests, after the first burst, that a coarse search looks at: with all of them it would take far longer, and find
-/// the same.
+/// Events that a coarse search looks at, those that came together counted as one: with all of them it would take far
+/// longer, and find the same.
 const EARLY: usize = 500;
 
 /// What a start must explain early events with, at first, and where none does.
@@ -138,19 +140,25 @@ pub(super) fn other_limits(fit: &Fit, events: &Events) -> Vec<Fit> {
 /// As [`fit`], beginning also from what was found before.
 pub(super) fn fit_events(events: &Events, before: &[Fit], effort: Effort) -> Vec<Fit> {
     let mut fits: Vec<Fit> = Vec::new();
+    let is_possible = |fit: &&Fit| match &fit.hypothesis.tiers[..] {
+        [theory] => (theory.kind.family == Family::LeakyQueue) == events.is_queue,
+        _ => false,
+    };
     // What led before is looked at first: the others are given up the earlier.
-    for fit in before.iter().filter(|fit| fit.hypothesis.tiers.len() == 1) {
+    for fit in before.iter().filter(is_possible) {
         let search = Search { events, floor: best_of(&fits) - HOPELESS };
         fits.extend(search.refine(fit.hypothesis.tiers[0], Free::All));
     }
     if effort == Effort::Full {
         search_anew(events, &mut fits);
     }
-    fits.sort_by(|a, b| a.bic.total_cmp(&b.bic));
+    // What must not happen says more than how likely all the rest is.
+    let is_odd = |fit: &Fit| fit.surprises > rivals::allowed(events);
+    fits.sort_by(|a, b| is_odd(a).cmp(&is_odd(b)).then(a.bic.total_cmp(&b.bic)));
     let mut seen = HashSet::new();
     fits.retain(|fit| seen.insert(fit.hypothesis.tiers[0].kind));
     if let Some(best) = fits.first_mut().filter(|best| best.surprises > 0) {
-        polish(best, events);
+        polish::polish(best, events);
     }
     fits
 }
@@ -162,35 +170,58 @@ fn best_of(fits: &[Fit]) -> f64 {
 /// Adds the best of each kind that a coarse search does not rule out, beginning with the kind that it favours.
 fn search_anew(events: &Events, fits: &mut Vec<Fit>) {
     let mut clues = Clues::of(events);
-    let early = events.first(EARLY + clues.cold_requests());
+    let together = (clues.cold.0 / CHUNKS).clamp(1, MOST_TOGETHER);
+    let thinned = events.thinned(together).first(EARLY);
+    let early = events.first(thinned.requests());
     // The early events are to tell where the windows of a clock begin.
     clues.phases = Clues::of(&early).edges;
-    let count = real(events.list.len()).max(1.0);
     let mut best_early = f64::NEG_INFINITY;
-    for (_, promising) in contenders(&clues, events, &early) {
-        // A richer kind that could not even come close if it explained everything need not be searched for.
-        let parameters = promising.first().map_or(0, |theory| theory.kind.parameters());
-        let least = f64::from(parameters) * count.ln() - 2.0 * count * CERTAINLY;
-        if fits.iter().any(|fit| fit.bic + NEAR_ENOUGH < least) {
-            continue;
+    // Kinds with a penalty have so many starts that they are searched for only where none without one explains everything.
+    for wave in kinds_of(&early).chunk_by(|a, b| (a.penalty == Penalty::None) == (b.penalty == Penalty::None)) {
+        let mut wave = wave.to_vec();
+        wave.retain(|kind| is_worth_a_search(*kind, fits, events));
+        let explains = |fit: &Fit| events.unsure > 0 && fit.surprises <= rivals::allowed(events);
+        if wave.iter().all(|kind| kind.penalty != Penalty::None) && fits.iter().any(explains) {
+            break;
         }
-        let search = Search { events: &early, floor: best_early - HOPELESS };
-        let mut found: Vec<_> = promising.into_iter().filter_map(|theory| search.refine(theory, Free::All)).collect();
-        found.sort_by(|a, b| b.log_likelihood.total_cmp(&a.log_likelihood));
-        best_early = best_early.max(best_of(&found));
-        for theory in apart(found.into_iter().map(|fit| fit.hypothesis.tiers[0]), FINALISTS) {
-            let best = best_of(fits);
-            fits.extend(go_on(theory, events, (early.list.len(), best - HOPELESS)));
+        for (_, promising) in contenders(wave, &clues, events, &early) {
+            if !promising.first().is_some_and(|theory| is_worth_a_search(theory.kind, fits, events)) {
+                continue;
+            }
+            let search = Search { events: &early, floor: best_early - HOPELESS };
+            let found = promising.into_iter().filter_map(|theory| search.refine(theory, Free::All));
+            let mut found: Vec<_> = found.collect();
+            found.sort_by(|a, b| b.log_likelihood.total_cmp(&a.log_likelihood));
+            best_early = best_early.max(best_of(&found));
+            for theory in apart(found.into_iter().map(|fit| fit.hypothesis.tiers[0]), FINALISTS) {
+                let best = best_of(fits);
+                fits.extend(go_on(theory, events, (early.list.len(), best - HOPELESS)));
+            }
         }
     }
 }
 
+/// Whether a kind could come close to the best if it explained everything.
+fn is_worth_a_search(kind: Kind, fits: &[Fit], events: &Events) -> bool {
+    let count = real(events.list.len()).max(1.0);
+    let least = f64::from(kind.parameters()) * count.ln() - 2.0 * count * CERTAINLY;
+    fits.iter().all(|fit| fit.bic + NEAR_ENOUGH >= least)
+}
+
+/// The kinds that may explain events.
+fn kinds_of(events: &Events) -> Vec<Kind> {
+    let mut kinds = if events.is_queue { vec![Kind::plain(Family::LeakyQueue)] } else { kinds() };
+    // How many are in flight shows only where requests are in flight for a while.
+    kinds.retain(|kind| shows_work(events) || kind.family != Family::Concurrency);
+    kinds
+}
+
 /// The kinds that may explain the events, each with its most promising parameters and what they are worth; the best kind
 /// first.
-fn contenders(clues: &Clues, events: &Events, early: &Events) -> Vec<(f64, Vec<Theory>)> {
+fn contenders(kinds: Vec<Kind>, clues: &Clues, events: &Events, early: &Events) -> Vec<(f64, Vec<Theory>)> {
     let judge = Search { events, floor: f64::NEG_INFINITY };
     let mut found: Vec<(f64, Vec<Theory>)> = Vec::new();
-    for promising in rough(clues, events, early) {
+    for promising in rough(kinds, clues, events, early) {
         let mut ranked: Vec<_> = promising.into_iter().map(|theory| (judge.worth(theory, JUDGED), theory)).collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
         let theories = apart(ranked.iter().map(|(_, theory)| *theory), CHOSEN);
@@ -203,14 +234,9 @@ fn contenders(clues: &Clues, events: &Events, early: &Events) -> Vec<(f64, Vec<T
 }
 
 /// What each kind comes to roughly, judged by early events alone.
-fn rough(clues: &Clues, events: &Events, early: &Events) -> Vec<Vec<Theory>> {
-    let mut kinds = if early.is_queue { vec![Kind::plain(Family::LeakyQueue)] } else { kinds() };
+fn rough(mut kinds: Vec<Kind>, clues: &Clues, events: &Events, early: &Events) -> Vec<Vec<Theory>> {
     let thinned = early.thinned((clues.cold.0 / CHUNKS).clamp(1, MOST_TOGETHER));
-    // How many are in flight shows only where requests are in flight for a while.
-    let visible = shows_work(early);
-    kinds.retain(|kind| visible || kind.family != Family::Concurrency);
     let search = Search { events: &thinned, floor: f64::NEG_INFINITY };
-    let fine = Search { events: early, floor: f64::NEG_INFINITY };
     let mut found = Vec::new();
     let mut best = f64::NEG_INFINITY;
     // Most starts are bad, and the sooner they are given up the better.
@@ -223,7 +249,7 @@ fn rough(clues: &Clues, events: &Events, early: &Events) -> Vec<Vec<Theory>> {
             };
             best = best.max(*worth);
             let starts: Vec<_> = promising.into_iter().map(|(_, theory)| theory).collect();
-            let mut chosen = finer(starts.iter().copied().take(PROMISING), &search, &fine);
+            let mut chosen = finer(starts.iter().copied().take(PROMISING), &search);
             chosen.extend(told_by(&starts, events));
             found.push(chosen);
             false
@@ -243,13 +269,13 @@ fn told_by(starts: &[Theory], events: &Events) -> Vec<Theory> {
     starts
 }
 
-/// The best of these parameters, made as fine as early events allow.
-fn finer(promising: impl Iterator<Item = Theory>, search: &Search, fine: &Search) -> Vec<Theory> {
+/// The best of these parameters, made as fine as the events allow.
+fn finer(promising: impl Iterator<Item = Theory>, search: &Search) -> Vec<Theory> {
     let found = promising.filter_map(|theory| search.descend(theory, ROUGH, Free::All));
     let mut ranked: Vec<_> = found.map(|theory| (search.worth(theory, ROUGH.end), theory)).collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
     let best = apart(ranked.into_iter().map(|(_, theory)| theory), CHOSEN);
-    best.into_iter().filter_map(|theory| fine.descend(theory, NEAR, Free::All)).collect()
+    best.into_iter().filter_map(|theory| search.descend(theory, NEAR, Free::All)).collect()
 }
 
 /// The best parameters for all events, from what was the best for so many of them; `None` where they are hopeless.
@@ -261,21 +287,6 @@ fn go_on(mut theory: Theory, events: &Events, (early, floor): (usize, f64)) -> O
         count *= MORE;
     }
     Search { events, floor }.refine(theory, Free::All)
-}
-
-/// A search may end one or two requests beside the limit, where the other parameters make up for most of it.
-fn polish(best: &mut Fit, events: &Events) {
-    let theory = best.hypothesis.tiers[0];
-    // On the way there it may explain far less.
-    let search = Search { events, floor: f64::NEG_INFINITY };
-    let limits = [-2, -1, 1, 2].into_iter().filter_map(|off| theory.limit.checked_add_signed(off));
-    for limit in limits.filter(|limit| *limit > 0) {
-        if let Some(found) = search.refine(Theory { limit, ..theory }, Free::ButLimit)
-            && found.log_likelihood > best.log_likelihood
-        {
-            *best = found;
-        }
-    }
 }
 
 /// What a hypothesis makes of the events, as it stands.

@@ -1,6 +1,6 @@
 //! Where a search for parameters begins: what the events themselves suggest.
 
-use super::clues::{Clues, EDGES, distinct, distinct_counts};
+use super::clues::{Clues, EDGES, by_frequency, distinct, distinct_counts};
 use super::theory::{Family, Kind, Penalty, Theory};
 
 /// At most so many limits are tried.
@@ -19,7 +19,7 @@ const PARTS: u32 = 24;
 const MISFIT: f64 = -6.0;
 
 /// So many values from one to another, in equal proportions.
-fn spaced(from: f64, to: f64, count: u32) -> impl Iterator<Item = f64> {
+pub(super) fn spaced(from: f64, to: f64, count: u32) -> impl Iterator<Item = f64> {
     let factor = (to / from).max(1.0).powf(1.0 / f64::from(count.max(2) - 1));
     (0..count).scan(from, move |value, _| {
         let this = *value;
@@ -59,12 +59,8 @@ impl Clues {
     /// next, and what was admitted most often from an edge on.
     fn limits(&self) -> Vec<u32> {
         let most = self.counts.iter().copied().max().unwrap_or(1);
-        let mut counts: Vec<_> = self.counts.iter().copied().filter(|count| *count >= most / 3).collect();
-        counts.sort_unstable();
-        let mut often: Vec<_> = counts.chunk_by(|a, b| a == b).map(|same| (same.len(), same[0])).collect();
-        often.sort_unstable_by(|a, b| b.cmp(a));
-        let cold = [self.cold.0, self.cold_round];
-        distinct_counts(often.iter().take(LIMITS).map(|(_, count)| *count).chain(cold).collect())
+        let often = by_frequency(self.counts.iter().copied().filter(|count| *count >= most / 3).collect());
+        distinct_counts(often.into_iter().take(LIMITS).chain([self.cold.0, self.cold_round]).collect())
     }
 
     /// Requests that a window of such a length may admit if it turned while the first burst went on: then that was admitted
@@ -92,7 +88,7 @@ impl Clues {
             Penalty::Fixed => {
                 // A block that ends before the window does is never seen to end.
                 let longest = self.blocks.iter().copied().fold(0.0, f64::max);
-                distinct(self.blocks.iter().copied().chain(spaced(longest / 8.0, longest, 8)).collect(), 0.02)
+                distinct(self.blocks.iter().copied().chain(spaced(longest / 16.0, longest, 80)).collect(), 0.01)
             }
             Penalty::Extended => {
                 let shortest = self.silences.iter().copied().fold(f64::INFINITY, f64::min);
@@ -145,7 +141,7 @@ impl Clues {
         }
         let phases = if theory.kind.has_phase() { self.phases.clone() } else { vec![0.0] };
         let limits = self.limits();
-        for penalty in penalties.iter().take(EDGES + 4) {
+        for penalty in &penalties {
             for time in &times {
                 let more = match theory.kind.family {
                     Family::SlidingLog => vec![self.fullest(*time)],

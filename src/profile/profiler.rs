@@ -259,7 +259,7 @@ impl Profiler {
             sigma: events.sigma,
             requests: self.plan.requests.saturating_sub(self.sent),
             // A theory may be wrong: none is worth waiting for far longer than everything took that led to it.
-            time: self.plan.time.saturating_sub(now).min(now * 5 + Duration::from_secs(10)),
+            time: self.plan.time.saturating_sub(now).min(now * 2 + Duration::from_secs(10)),
         }
     }
 

@@ -5,10 +5,13 @@ use super::fit::{Effort, Fit, fit_events};
 use super::log::Log;
 use super::replay::{Replay, Request};
 use super::search::{Free, Search};
-use super::theory::Hypothesis;
+use super::theory::{Hypothesis, Theory};
 
 /// A queue explains the latencies but for so much of their variance; what is no queue adds to it.
 const UNEXPLAINED: f64 = 0.5;
+
+/// Of so many delays, the one that is farthest from the others is left out.
+const FARTHEST: usize = 20;
 
 /// Delays shorter than so many standard deviations of an arrival are no queue that anybody could see.
 const VISIBLE: f64 = 6.0;
@@ -34,6 +37,11 @@ pub(super) fn events_of(log: &Log, known: Option<&Hypothesis>) -> Events {
     }
 }
 
+/// Whether it would be seen if requests that a bucket admits had to wait in a queue.
+pub(super) fn would_show(bucket: &Theory, sigma: f64) -> bool {
+    f64::from(bucket.limit.saturating_sub(1)) * bucket.time >= VISIBLE * sigma
+}
+
 /// The arrivals that a hypothesis explains best: each in the middle of what its answer took, or each at once. Without a
 /// hypothesis, those whose order has fewer changes of outcome.
 fn likeliest(log: &Log, known: Option<&Hypothesis>) -> Events {
@@ -48,23 +56,32 @@ fn likeliest(log: &Log, known: Option<&Hypothesis>) -> Events {
     if explained(&after) > explained(&either) + BETTER { after } else { either }
 }
 
-/// Whether the latencies are those that a queue brings about.
+/// Whether the latencies are those that a queue brings about. A few that took far longer for a reason of their own say
+/// nothing of it.
 fn explains(fit: &Fit, events: &Events) -> bool {
     let mut replay = Replay::new(&fit.hypothesis);
-    let (mut count, mut sum, mut squares, mut residuals) = (0.0, 0.0, 0.0, 0.0);
+    let (mut seen, mut left): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
     for event in &events.list {
         let request = Request { at: event.at, done: event.done, count: 1, slack: event.sigma };
         let Some(admitted) = event.admitted else {
             continue;
         };
         if admitted {
-            let (seen, expected) = (event.delay.as_secs_f64(), replay.delay(event.at).as_secs_f64());
-            count += 1.0;
-            sum += seen;
-            squares += seen * seen;
-            residuals += (seen - expected).powi(2);
+            let delay = event.delay.as_secs_f64();
+            seen.push(delay);
+            left.push(delay - replay.delay(event.at).as_secs_f64());
         }
         replay.note(request, admitted);
     }
-    residuals < UNEXPLAINED * (squares - sum * sum / f64::max(count, 1.0))
+    spread(left) < UNEXPLAINED * spread(seen)
+}
+
+/// The sum of squared distances from the median, without the farthest.
+fn spread(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    let median = values.get(values.len() / 2).copied().unwrap_or(0.0);
+    let mut squares: Vec<_> = values.iter().map(|value| (value - median).powi(2)).collect();
+    squares.sort_unstable_by(f64::total_cmp);
+    squares.truncate(squares.len() - squares.len() / FARTHEST);
+    squares.iter().sum()
 }

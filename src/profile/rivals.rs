@@ -5,6 +5,7 @@ use super::events::Events;
 use super::finding::Unrefused;
 use super::fit::Fit;
 use super::log::{Answer, Log};
+use super::queue;
 use super::theory::{Family, Hypothesis, Kind, Penalty};
 
 /// Two hypotheses that the log does not tell apart yet.
@@ -55,8 +56,24 @@ fn is_nested(simple: Kind, rich: Kind) -> bool {
     simple.parameters() < rich.parameters() && same(simple, without) && (ticks || rich.penalty != simple.penalty)
 }
 
+/// A limiter that is whole again within so many standard deviations of an arrival shows nothing of its kind.
+const BLURRED: f64 = 10.0;
+
+/// A log-likelihood that is lower by less explains as much.
+const AS_MUCH: f64 = 2.0;
+
 /// The fits that stand against the best one: close to it, and not the same with a parameter that does nothing.
 pub(super) fn of(fits: &[Fit], within: f64) -> Vec<Fit> {
+    those(fits, |fit, best| fit.bic < best.bic + within)
+}
+
+/// The fits that are worth telling from the best one: those that stand against it, and those that explain as much with
+/// more parameters, as long as so little was seen that only their number speaks against them.
+pub(super) fn worth_telling(fits: &[Fit], within: f64) -> Vec<Fit> {
+    those(fits, |fit, best| fit.bic < best.bic + within || fit.log_likelihood > best.log_likelihood - AS_MUCH)
+}
+
+fn those(fits: &[Fit], is_close: impl Fn(&Fit, &Fit) -> bool) -> Vec<Fit> {
     let Some(best) = fits.first() else {
         return Vec::new();
     };
@@ -65,8 +82,30 @@ pub(super) fn of(fits: &[Fit], within: f64) -> Vec<Fit> {
         let mut differing = kinds.filter(|(one, other)| one != other).peekable();
         differing.peek().is_some() && differing.all(|(one, other)| is_nested(one, other))
     };
-    let stands = |fit: &&Fit| fit.bic < best.bic + within && !is_richer(fit);
+    let stands = |fit: &&Fit| is_close(fit, best) && !is_richer(fit);
     fits[1..].iter().filter(stands).cloned().collect()
+}
+
+/// What the limiter may also be because a network like this hides the difference: whatever is whole again before arrivals
+/// are sure looks like a bucket, and a bucket that is empty for a moment only like a queue.
+pub(super) fn hidden(best: &Fit, fits: &[Fit], events: &Events) -> Vec<Kind> {
+    let [theory] = best.hypothesis.tiers[..] else {
+        return Vec::new();
+    };
+    let (bucket, queue) = (Kind::plain(Family::TokenBucket), Kind::plain(Family::LeakyQueue));
+    let mut kinds = Vec::new();
+    if theory.kind.family != Family::Concurrency && theory.recovery() < BLURRED * events.sigma {
+        let explaining = fits.iter().filter(|fit| fit.surprises <= allowed(events));
+        kinds.extend(explaining.map(|fit| fit.hypothesis.tiers[0].kind));
+        kinds.push(bucket);
+    }
+    if theory.kind == bucket && theory.limit > 1 && !queue::would_show(&theory, events.sigma) {
+        kinds.push(queue);
+    }
+    kinds.retain(|kind| !kind.is_like(theory.kind));
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
 }
 
 /// The kind of the limiter in which a hypothesis differs from another; of the first one where they differ in number only.
@@ -77,9 +116,9 @@ pub(super) fn differing(one: &Hypothesis, other: &Hypothesis) -> Kind {
 }
 
 /// Surprises that chance may bring where it is unknown when some requests arrived, or whether: one, and one more for
-/// every tenth of these, since most of them are far from any edge.
+/// every thirtieth of these, since most of them are far from any edge.
 pub(super) fn allowed(events: &Events) -> u32 {
-    if events.unsure == 0 || events.is_queue { 0 } else { 1 + events.unsure / 10 }
+    if events.unsure == 0 || events.is_queue { 0 } else { 1 + events.unsure / 30 }
 }
 
 /// Whether a fit explains hardly more than that all requests are refused with one chance, whatever came before them.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::course::{Course, Leg, Stop};
 use super::imagine::{World, lead};
 use super::replay::Replay;
-use super::theory::{Hypothesis, Penalty, Theory, seconds};
+use super::theory::{Family, Hypothesis, Penalty, Theory, seconds};
 
 /// Polls around the instants at which two hypotheses differ.
 const EDGE_POLLS: u32 = 14;
@@ -120,6 +120,17 @@ fn library(theory: &Theory) -> Vec<Schedule> {
     plain.chain(edges).collect()
 }
 
+/// What fills a limit on requests in flight: all of them at once, and again as soon as they have been answered.
+fn at_once(theory: &Theory, terms: Terms) -> Vec<Schedule> {
+    if theory.kind.family != Family::Concurrency {
+        return Vec::new();
+    }
+    let most = theory.capacity().saturating_add(BEYOND).min(terms.widest);
+    let all = || Leg::Burst { most, first: most, refusals: u32::MAX };
+    let pause = Leg::Pause((terms.service + terms.round_trip).mul_f64(0.5));
+    vec![Schedule::new(vec![all(), pause, all()])]
+}
+
 /// A burst never gets past the faster of two limiters: what is sent just under its rate meets the slower one, at once and
 /// after pauses.
 fn stacked(fast: &Theory, slow: &Theory) -> Vec<Schedule> {
@@ -217,8 +228,10 @@ impl Pair<'_> {
         let mut schedules = Vec::new();
         for (one, other) in ones.iter().zip(others) {
             schedules.extend(library(one));
+            schedules.extend(at_once(one, terms));
             if one.kind != other.kind || one.limit != other.limit {
                 schedules.extend(library(other));
+                schedules.extend(at_once(other, terms));
             }
             schedules.extend(between(one, other));
         }

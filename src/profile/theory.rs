@@ -127,6 +127,12 @@ impl Kind {
         matches!(self.family, Family::SlidingCounter | Family::FlooredCounter | Family::AnchoredCounter)
     }
 
+    /// Whether its windows begin with requests, so that they are known no better than when those arrived.
+    #[must_use]
+    pub fn begins_with_a_request(self) -> bool {
+        matches!(self.family, Family::FirstRequestWindow | Family::SlidingLog | Family::AnchoredCounter)
+    }
+
     /// Whether two kinds are one for a user: the counters differ by less than a request in a window.
     #[must_use]
     pub fn is_like(self, other: Self) -> bool {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::clues::Clues;
 use super::super::course::{Leg, Stop};
 use super::super::events::Events;
 use super::super::finding::{Measured, Verdict};
@@ -19,6 +20,10 @@ use super::{CLEAR, Profiler, Stage};
 const BELOW_FIRST: f64 = 0.95;
 const PACED_FOR_ANOTHER: u32 = 2;
 const PART_FOR_ANOTHER: u32 = 5;
+
+/// How far from the likeliest time to the ends of its interval those lie that are told apart. The very ends may be as far as
+/// the latest answers allow, so that the next request would always tell a little, and never much.
+const INSIDE: f64 = 0.9;
 
 /// Refinements and discriminations at most.
 const ROUNDS: u32 = 24;
@@ -68,8 +73,10 @@ impl Profiler {
             self.finding.verdict = Verdict::Unknown;
             return self.conclude();
         }
-        if !left.is_empty() {
-            let kinds = left.iter().map(|fit| rivals::differing(&fit.hypothesis, &best.hypothesis)).collect();
+        let differing = |fit: &Fit| rivals::differing(&fit.hypothesis, &best.hypothesis);
+        let mut kinds: Vec<_> = left.iter().map(differing).collect();
+        kinds.extend(rivals::hidden(&best, &self.fits, events));
+        if !kinds.is_empty() {
             self.finding.verdict = Verdict::Equivalent(kinds);
             return self.conclude();
         }
@@ -89,7 +96,7 @@ impl Profiler {
     /// Two hypotheses worth telling apart, and how; `None` when there are none, or nothing tells them apart.
     fn next_quarrel(&mut self, events: &Events, now: Duration, terms: Terms) -> Option<(Quarrel, Schedule)> {
         let best = self.fits.first()?.clone();
-        for rival in rivals::of(&self.fits, CLEAR) {
+        for rival in rivals::worth_telling(&self.fits, CLEAR) {
             let quarrel = Quarrel::between(&best, &rival);
             if let Some(schedule) = self.settle(&quarrel, events, (now, terms)) {
                 return Some((quarrel, schedule));
@@ -123,6 +130,7 @@ impl Profiler {
         if width <= self.plan.precision || best.surprises > rivals::allowed(events) {
             return None;
         }
+        let [low, high] = [low, high].map(|end| sharp.towards(&end, INSIDE));
         let quarrel = Quarrel::within(low, high);
         let schedule = self.settle(&quarrel, events, (now, terms))?;
         Some((quarrel, schedule))
@@ -199,9 +207,19 @@ fn measured(fit: &Fit, events: &Events) -> Measured {
     // An arrival that everything else is measured from is as unsure as any other, however many follow it.
     let theory = fit.hypothesis.tiers[0];
     let span = events.instants()[2] - events.instants()[0];
-    let shared = 1.5 * sharper.sigma / (span / theory.time).max(1.0).sqrt();
+    let times = if theory.kind.begins_with_a_request() { edges(&sharper) } else { span / theory.time };
+    let shared = 1.5 * sharper.sigma / times.max(1.0).sqrt();
     let time = Interval { low: low - shared, high: high + shared };
     let others = other_limits(fit, events).into_iter().map(|fit| fit.hypothesis.tiers[0].limit);
     let limits = others.fold((theory.limit, theory.limit), |(low, high), other| (low.min(other), high.max(other)));
     Measured { time, limits }
+}
+
+/// How many edges measure a window: those that were seen as well as arrivals are sure, and a part of each of the others.
+fn edges(events: &Events) -> f64 {
+    let turns = Clues::of(events).turns;
+    let weights =
+        turns.iter().map(|(refused, admitted)| 1.0 / (events.sigma.powi(2) + (admitted - refused).powi(2) / 12.0));
+    let (sum, squares) = weights.fold((0.0, 0.0), |(sum, squares), weight| (sum + weight, squares + weight * weight));
+    if squares > 0.0 { sum * sum / squares } else { 1.0 }
 }
