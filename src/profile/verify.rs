@@ -13,7 +13,7 @@ use super::queue;
 use super::replay::{Replay, Request};
 use super::schedules::{Terms, saturate};
 use super::score::replayed;
-use super::theory::{Hypothesis, Penalty, Refusals, seconds};
+use super::theory::{Hypothesis, Penalty, Refusals, Theory, seconds};
 
 /// A prediction in its test.
 #[derive(Debug, Clone)]
@@ -61,6 +61,9 @@ const ARRIVALS: f64 = 2.0;
 
 /// The share of another limiter's rate at which it admits everything while a quota is used up.
 const BELOW: f64 = 0.95;
+
+/// Requests from the middle of a window to that of the next.
+const TO_THE_END: u32 = 12;
 
 /// The fewest and the most requests of a pace near the edge.
 const PACED: (u32, u32) = (60, 2_000);
@@ -187,8 +190,24 @@ impl Verification {
             draft.predict(OVER, false, vec![over(count)]);
         } else {
             // What is left in the midst of a window tells how it is counted.
-            draft.predict(OVER, false, vec![over((count * 3 / 4).max(PACED.0)), drain()]);
+            let mut legs = vec![over((count * 3 / 4).max(PACED.0)), drain()];
+            legs.extend(Self::off_the_clock(draft, &legs, &theory));
+            draft.predict(OVER, false, legs);
         }
+    }
+
+    /// After these legs, what shows that windows begin on a clock and not with a request: a pause until the middle of one,
+    /// a burst, and requests all the way to its end and beyond. Nothing for those that have no clock.
+    fn off_the_clock(draft: &Draft, legs: &[Leg], theory: &Theory) -> Vec<Leg> {
+        let Some(cycle) = theory.cycle() else {
+            return Vec::new();
+        };
+        let mut world = draft.world.clone();
+        world.run(draft.terms.course(legs.to_vec()));
+        let arrival = (world.now + world.one_way).as_secs_f64();
+        let to_the_middle = (theory.phase + cycle / 2.0 - arrival).rem_euclid(cycle);
+        let polls = paced(f64::from(TO_THE_END) / cycle, TO_THE_END);
+        vec![Leg::Pause(seconds(cycle + to_the_middle)), saturate(theory.capacity()), polls]
     }
 
     /// As many at once as may be in flight, and a few more.
