@@ -51,16 +51,6 @@ impl Fit {
         })
     }
 
-    /// What lies so far on the way from the fit to another hypothesis of its kind, in parts of that.
-    pub(super) fn towards(&self, end: &Hypothesis, part: f64) -> Hypothesis {
-        let mut between = self.hypothesis.clone();
-        for (theory, end) in between.tiers.iter_mut().zip(&end.tiers) {
-            theory.time += (end.time - theory.time) * part;
-            theory.phase += (end.phase - theory.phase) * part;
-        }
-        between
-    }
-
     /// The hypothesis with a time that is so much longer, in parts of it, where it explains almost as much.
     fn held(&self, events: &Events, tier: usize, (last, off): (&Hypothesis, f64)) -> Option<Hypothesis> {
         let theory = self.hypothesis.tiers[tier];

@@ -259,6 +259,23 @@ impl Hypothesis {
         self.tiers.len() == other.tiers.len() && pairs().all(|(one, other)| one.kind.is_like(other.kind))
     }
 
+    /// The same with its times a share of the way to those of another one of its kinds.
+    pub(super) fn towards(&self, other: &Self, share: f64) -> Self {
+        let mut between = self.clone();
+        for (one, other) in between.tiers.iter_mut().zip(&other.tiers) {
+            let times = [
+                (&mut one.time, other.time),
+                (&mut one.phase, other.phase),
+                (&mut one.tick, other.tick),
+                (&mut one.penalty, other.penalty),
+            ];
+            for (time, other) in times {
+                *time += share * (other - *time);
+            }
+        }
+        between
+    }
+
     /// The number of free parameters.
     pub(super) fn parameters(&self) -> u32 {
         self.tiers.iter().map(|theory| theory.kind.parameters()).sum()

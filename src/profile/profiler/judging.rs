@@ -21,9 +21,13 @@ const BELOW_FIRST: f64 = 0.95;
 const PACED_FOR_ANOTHER: u32 = 2;
 const PART_FOR_ANOTHER: u32 = 5;
 
-/// How far from the likeliest time to the ends of its interval those lie that are told apart. The very ends may be as far as
-/// the latest answers allow, so that the next request would always tell a little, and never much.
-const INSIDE: f64 = 0.9;
+/// How far from the ends of its interval times are told apart, as a share of it: at first, and where nothing tells those
+/// apart. The very ends may be as far as the latest answers allow, so that the next request would always tell a little,
+/// and never much.
+const INSIDE: [f64; 2] = [0.25, 0.05];
+
+/// A time that is known no better than by this share is no answer to be tested yet.
+const VAGUE: f64 = 0.1;
 
 /// Refinements and discriminations at most.
 const ROUNDS: u32 = 24;
@@ -80,6 +84,13 @@ impl Profiler {
             self.finding.verdict = Verdict::Equivalent(kinds);
             return self.conclude();
         }
+        let is_vague = |one: &Measured| one.time.high - one.time.low > VAGUE * one.time.high;
+        if best.hypothesis.tiers[0].rate().is_some()
+            && self.finding.tiers.iter().any(is_vague)
+            && let Some(legs) = self.explore(terms)
+        {
+            return self.begin(Stage::Telling { then_edges: None }, terms, legs);
+        }
         if let Some(first) = self.before_others(&best, events) {
             return self.try_others(Stage::Telling { then_edges: None }, terms, Some(first));
         }
@@ -130,10 +141,11 @@ impl Profiler {
         if width <= self.plan.precision || best.surprises > rivals::allowed(events) {
             return None;
         }
-        let [low, high] = [low, high].map(|end| sharp.towards(&end, INSIDE));
-        let quarrel = Quarrel::within(low, high);
-        let schedule = self.settle(&quarrel, events, (now, terms))?;
-        Some((quarrel, schedule))
+        INSIDE.into_iter().find_map(|share| {
+            let quarrel = Quarrel::within(low.towards(&high, share), high.towards(&low, share));
+            let schedule = self.settle(&quarrel, events, (now, terms))?;
+            Some((quarrel, schedule))
+        })
     }
 
     /// A course that may settle a quarrel, unless it has been tried too often.
