@@ -14,6 +14,12 @@ const EDGE_POLLS: u32 = 14;
 /// Requests beyond what is thought to be admitted, so that a burst is seen to end.
 const BEYOND: u32 = 4;
 
+/// The gap between polls that show the rate of the faster of two limiters, in parts of what one request takes to be
+/// regained; how many they are at most, and the part of what the slower one has left that they take.
+const DENSE: f64 = 0.29;
+const MOST_DENSE: u32 = 150;
+const SOME: f64 = 0.8;
+
 /// The share of the log-likelihood that must be expected before a course is worth while.
 const WORTH: f64 = 3.0;
 
@@ -140,8 +146,15 @@ fn stacked(fast: &Theory, slow: &Theory) -> Vec<Schedule> {
     let count = slow.capacity().saturating_add(slow.capacity() / 4 + 10);
     let paced = || Leg::Polls { gap: seconds(1.05 / rate), growth: 1.0, count, stop: Stop::Never };
     let after = |share: f64| vec![paced(), Leg::Pause(seconds(share * slow.recovery())), paced()];
-    let found = [0.05, 0.25, 0.5, 0.8, 1.05, 1.4].map(after);
-    found.map(Schedule::new).to_vec()
+    // While the slower one has something left, the faster one shows its own rate.
+    let left = f64::from(slow.capacity().saturating_sub(fast.capacity()));
+    let dense = |share: f64| {
+        let count = super::guess::rounded(SOME * share * left / DENSE).min(MOST_DENSE);
+        let polls = Leg::Polls { gap: seconds(DENSE / rate), growth: 1.0, count, stop: Stop::Never };
+        vec![Leg::Pause(seconds(share * slow.recovery())), saturate(fast.capacity()), polls]
+    };
+    let found = [0.05, 0.25, 0.5, 0.8, 1.05, 1.4].map(after).into_iter().chain([0.3, 0.6, 1.0].map(dense));
+    found.map(Schedule::new).collect()
 }
 
 /// What shows a limiter's ways whatever it is, one thing after the other; `None` after the last.
