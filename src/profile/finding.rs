@@ -25,7 +25,7 @@ pub struct Finding {
     pub advice: Option<Advice>,
     /// The run that kept to the latest advice; none where no rate was held long enough to say anything.
     pub proof: Option<Proof>,
-    /// What had been spent when the first prediction was put to the test.
+    /// What had been spent when the last prediction was put to the test.
     pub before_test: Option<Spent>,
     /// Why nothing more was sent.
     pub stopped: Stopped,

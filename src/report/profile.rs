@@ -247,7 +247,7 @@ fn cost(profile: &Profile) -> String {
     let (requests, time) = (plural_of(profile.requests, "request"), duration(profile.elapsed));
     let (most, longest) = (count(profile.plan.requests.into()), duration(profile.plan.time));
     let spent = |spent: Spent| {
-        format!("; {} and {} of it before the first prediction", count(spent.requests.into()), duration(spent.time))
+        format!("; {} and {} of it before the last prediction", count(spent.requests.into()), duration(spent.time))
     };
     let before = profile.finding.before_test.map(spent).unwrap_or_default();
     format!("{requests} in {time}, of at most {most} in {longest}{before}")

@@ -60,7 +60,7 @@ impl Profiler {
 
     pub(super) fn verify(&mut self, best: &Fit, events: &Events, (now, terms): (Duration, Terms)) {
         let terms = Terms { time: self.plan.time.saturating_sub(now), ..terms };
-        self.finding.before_test.get_or_insert(Spent { requests: self.sent, time: now });
+        self.finding.before_test = Some(Spent { requests: self.sent, time: now });
         (self.finding.advice, self.finding.proof) = (None, None);
         let Some((verification, course)) = Verification::of(best, &self.finding, events, (now, terms)) else {
             self.finding.verdict = Verdict::NotVerified;
