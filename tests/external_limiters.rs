@@ -108,10 +108,32 @@ impl Profiled {
 
     /// By how much a measured time is off, as a share of the true one.
     fn error(told: &Value, tier: &Tier) -> f64 {
-        if tier.time > 0.0 { number(&told["time"]["value"]) / tier.time - 1.0 } else { 0.0 }
+        if tier.time > 0.0 { (number(&told["time"]["value"]) / tier.time - 1.0).abs() } else { 0.0 }
     }
 
-    /// Requests and seconds before the first prediction was put to the test, or of all where none was.
+    /// Each limit that was found beside the true one.
+    fn pairs(&self) -> impl Iterator<Item = (&Value, &Tier)> {
+        self.tiers().iter().zip(self.limiter.truth)
+    }
+
+    /// Whether as many limits were found as there are, each of its kind.
+    fn is_kind_right(&self) -> bool {
+        let is_each = self.pairs().all(|(told, tier)| is_like(told["words"].as_str().unwrap(), tier.kind));
+        self.tiers().len() == self.limiter.truth.len() && is_each
+    }
+
+    fn is_limit_exact(&self) -> bool {
+        self.is_kind_right() && self.pairs().all(|(told, tier)| told["limit"].as_u64() == Some(tier.limit.into()))
+    }
+
+    /// The time that is the farthest off, as a share of the true one.
+    fn farthest(&self) -> f64 {
+        let errors = self.pairs().map(|(told, tier)| Self::error(told, tier));
+        // What is not a number is as far off as can be.
+        errors.fold(0.0, |most, error| if error >= most || error.is_nan() { error } else { most })
+    }
+
+    /// Requests and seconds before the last prediction was put to the test, or of all where none was.
     fn cost(&self) -> (f64, f64) {
         let part = Some(&self.told["before_test"]).filter(|part| !part.is_null()).unwrap_or(&self.told);
         (number(&part["requests"]), number(&part["seconds"]))
@@ -120,28 +142,16 @@ impl Profiled {
     /// What is wrong with it; nothing where all of it is right.
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
+        // Whatever was identified has passed the test that came last.
         if self.told["verdict"] != "identified" {
             faults.push(format!("{} instead of identified", self.told["verdict"]));
         }
-        if self.tiers().len() != self.limiter.truth.len() {
-            faults.push(format!("{} tiers instead of {}", self.tiers().len(), self.limiter.truth.len()));
+        if !self.is_kind_right() || !self.is_limit_exact() {
+            faults.push(format!("{} instead of {:?}", self.identified(), self.limiter.truth));
         }
-        for (told, tier) in self.tiers().iter().zip(self.limiter.truth) {
-            let (kind, limit) = (told["words"].as_str().unwrap(), told["limit"].as_u64().unwrap());
-            if !is_like(kind, tier.kind) {
-                faults.push(format!("a {kind} instead of a {}", tier.kind));
-            }
-            if limit != u64::from(tier.limit) {
-                faults.push(format!("a limit of {limit} instead of {}", tier.limit));
-            }
-            let error = Self::error(told, tier);
-            if error.is_nan() || error.abs() > self.limiter.within {
-                faults.push(format!("{} s instead of {} s", told["time"]["value"], tier.time));
-            }
-        }
-        let is_kept = !self.checks().is_empty() && self.checks().iter().all(|check| check["holds"] == true);
-        if !is_kept {
-            faults.push(format!("the prediction was not kept: {:?}", self.checks()));
+        let farthest = self.farthest();
+        if farthest.is_nan() || farthest > self.limiter.within {
+            faults.push(format!("a time of {} is off by {:.2} %", self.times(), farthest * 100.0));
         }
         let (requests, seconds) = self.cost();
         if requests > f64::from(REQUESTS) || seconds > SECONDS {
@@ -153,11 +163,7 @@ impl Profiled {
     /// The times or rates that were measured, with their intervals.
     fn times(&self) -> String {
         let of_tier = |told: &Value| {
-            let time = &told["time"];
-            if time.is_null() {
-                return "–".to_owned();
-            }
-            let [value, low, high] = ["value", "low", "high"].map(|key| number(&time[key]));
+            let [value, low, high] = ["value", "low", "high"].map(|key| number(&told["time"][key]));
             format!("{value:.4} [{low:.4}, {high:.4}] s")
         };
         self.tiers().iter().map(of_tier).collect::<Vec<_>>().join("; ")
@@ -175,25 +181,20 @@ impl Profiled {
     }
 }
 
-/// From the least to the most.
-fn span(values: impl Iterator<Item = f64>) -> String {
-    let (least, most) = values.fold((f64::INFINITY, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
-    if least.round() < most.round() { format!("{least:.0}–{most:.0}") } else { format!("{most:.0}") }
-}
-
-/// A row of the table: the costs of all runs of a limiter, and the run whose time is the farthest off.
+/// A row of the table: how often all runs of a limiter were right, and the worst of them.
 fn row(runs: &[&Profiled]) -> String {
-    let error = |run: &Profiled| {
-        let errors = run.tiers().iter().zip(run.limiter.truth).map(|(told, tier)| Profiled::error(told, tier).abs());
-        errors.fold(0.0, f64::max)
-    };
-    let farthest = runs.iter().max_by(|a, b| error(a).total_cmp(&error(b))).unwrap();
-    let right = runs.iter().filter(|run| run.faults().is_empty()).count();
-    let costs: Vec<_> = runs.iter().map(|run| run.cost()).collect();
-    let mut row = format!("| {} | {} | {}", farthest.limiter.configured, farthest.identified(), farthest.times());
-    let requests = span(costs.iter().map(|cost| cost.0));
-    let seconds = span(costs.iter().map(|cost| cost.1));
-    let _ = write!(row, " | {requests} | {seconds} | {} | {right} of {} |", farthest.kept(), runs.len());
+    let limiter = runs[0].limiter;
+    let share = |is: fn(&Profiled) -> bool| format!("{} of {}", runs.iter().filter(|run| is(run)).count(), runs.len());
+    let most = |of: fn(&Profiled) -> f64| runs.iter().map(|run| of(run)).fold(0.0, f64::max);
+    let is_timeless = limiter.truth.iter().all(|tier| tier.time <= 0.0);
+    let error = if is_timeless { "–".to_owned() } else { format!("{:.2} %", most(Profiled::farthest) * 100.0) };
+    let checks: Vec<_> = runs.iter().flat_map(|run| run.checks()).collect();
+    let held = checks.iter().filter(|check| check["holds"] == true).count();
+    let kind = share(|run| run.told["verdict"] == "identified" && run.is_kind_right());
+    let limit = share(Profiled::is_limit_exact);
+    let (requests, seconds) = (most(|run| run.cost().0), most(|run| run.cost().1));
+    let mut row = format!("| {} | {} | {kind} | {limit} | {error}", limiter.configured, runs.len());
+    let _ = write!(row, " | {requests:.0} | {seconds:.0} | {held} of {} |", checks.len());
     row
 }
 
@@ -217,16 +218,24 @@ fn limiters_of_other_people_are_identified_and_what_they_admit_is_foretold() {
             let Some(limiter) = next.lock().unwrap().next() else { return };
             let came = in_turn(|| profile(limiter, &["one"], &["--requests", "3000", "--time", "4m"]));
             let faults = came.faults();
+            println!(
+                "{}: {}, {}; {}; {}",
+                limiter.name,
+                came.identified(),
+                came.times(),
+                came.kept(),
+                faults.join(", ")
+            );
             if !faults.is_empty() {
-                println!("{}: {}\n{}", limiter.name, faults.join(", "), came.said);
+                println!("{}", came.said);
             }
             profiles.lock().unwrap().push(came);
         }
     };
     thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(work))));
     let profiles = profiles.into_inner().unwrap();
-    println!("| Limiter | Identified | Window, or time per request | Requests | Seconds | Foretold/admitted | Right |");
-    println!("|---|---|---|---:|---:|---|---|");
+    println!("| Limiter | Runs | Kind right | Limit exact | Worst window | Requests | Seconds | Predictions held |");
+    println!("|---|---:|---|---|---:|---:|---:|---|");
     for limiter in &limiters {
         let of_limiter: Vec<_> = profiles.iter().filter(|one| one.limiter.name == limiter.name).collect();
         println!("{}", row(&of_limiter));
