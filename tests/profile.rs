@@ -13,8 +13,9 @@ mod zoo;
 
 use std::time::Duration;
 
-use patchload::profile::{Family, Finding, Hypothesis, Kind, Plan, Profiler, Shared, Stopped, Theory, Verdict};
-use zoo::{NOISY, Network, QUIET, Server, draw, kinds, plan, run};
+use patchload::profile::{Family, Hypothesis, Kind, Plan, Profiler, Shared, Stopped, Theory, Verdict};
+use statrs::distribution::{Binomial, DiscreteCDF};
+use zoo::{NOISY, Network, QUIET, Server, draw, kinds, needed, plan, run, watched};
 
 /// How the profiles of one kind went.
 #[derive(Debug, Default)]
@@ -24,38 +25,60 @@ struct Tally {
     wrong: u32,
     /// Of those that are right.
     limit_exact: u32,
+    /// Of those that are right and have a time.
+    timed: u32,
     time_close: u32,
     covered: u32,
+    /// How many times wider an interval was than what was needed, at most, where that is known.
+    widest: f64,
     requests: usize,
 }
 
+/// Clocks of servers show milliseconds, so whoever saw the arrivals themselves would know each end of a window to one.
+const CLOCK: f64 = 0.001;
+
 impl Tally {
-    fn add(&mut self, truth: &Theory, finding: &Finding, requests: usize) {
-        self.requests += requests;
-        let best = finding.best.as_ref().map(|fit| fit.hypothesis.tiers[0]);
-        let is_right = best.is_some_and(|best| best.kind.is_like(truth.kind));
+    fn add(&mut self, profiled: &Profiled) {
+        let Profiled { truth, profiler, arrivals } = profiled;
+        let finding = profiler.finding();
+        self.requests += profiler.log().observations().len();
+        let best = finding.best.as_ref().map(|fit| &fit.hypothesis);
         if finding.verdict != Verdict::Identified {
             self.undecided += 1;
-        } else if is_right {
+        } else if best.is_some_and(|best| best.is_like(&Hypothesis::single(*truth))) {
             self.right += 1;
-            let timeless = truth.kind.family == Family::Concurrency;
+            self.limit_exact += u32::from(best.unwrap().tiers[0].limit == truth.limit);
+            if truth.kind.family == Family::Concurrency {
+                return;
+            }
             let time = finding.time().unwrap();
-            let middle = f64::midpoint(time.low, time.high);
-            self.limit_exact += u32::from(best.unwrap().limit == truth.limit);
-            self.time_close += u32::from(timeless || (middle / truth.time - 1.0).abs() < 0.005);
-            self.covered += u32::from(timeless || (time.low <= truth.time && truth.time <= time.high));
+            self.timed += 1;
+            self.time_close += u32::from((f64::midpoint(time.low, time.high) / truth.time - 1.0).abs() < 0.005);
+            self.covered += u32::from(time.low <= truth.time && truth.time <= time.high);
+            if matches!(truth.kind.family, Family::FirstRequestWindow | Family::SlidingLog) {
+                let (low, high) = needed(truth, arrivals);
+                self.widest = self.widest.max((time.high - time.low) / (high - low + 2.0 * CLOCK));
+            }
         } else {
             self.wrong += 1;
         }
     }
 }
 
-fn profile(kind: Kind, seed: u64, network: Network) -> (Theory, Profiler) {
+/// A limiter, its profile, and the arrivals that only the limiter saw.
+struct Profiled {
+    truth: Theory,
+    profiler: Profiler,
+    arrivals: Vec<(Duration, bool)>,
+}
+
+fn profile(kind: Kind, seed: u64, network: Network) -> Profiled {
     let (truth, mut server) = draw(kind, seed);
     // The answer to a request that is admitted takes a while, or nobody could see how many are in flight.
     let service = if kind.family == Family::Concurrency { 0.1 } else { 0.0 };
-    let profiler = run(&mut server, Network { service, ..network }, Profiler::new(plan(kind)), seed);
-    (truth, profiler)
+    let network = Network { service, ..network };
+    let (profiler, arrivals) = watched(&mut server, network, Profiler::new(plan(kind)), seed);
+    Profiled { truth, profiler, arrivals }
 }
 
 fn tally(kinds: &[Kind], seeds: u64, network: Network) -> Tally {
@@ -63,10 +86,9 @@ fn tally(kinds: &[Kind], seeds: u64, network: Network) -> Tally {
     for kind in kinds {
         let mut tally = Tally::default();
         for seed in 1..=seeds {
-            let (truth, profiler) = profile(*kind, seed, network);
-            for tally in [&mut tally, &mut all] {
-                tally.add(&truth, profiler.finding(), profiler.log().observations().len());
-            }
+            let profiled = profile(*kind, seed, network);
+            tally.add(&profiled);
+            all.add(&profiled);
         }
         println!("{kind}: {tally:?}");
     }
@@ -89,9 +111,12 @@ fn over_a_quiet_network_kinds_are_recognised_and_never_mistaken() {
     let decided = f64::from(tally.right.max(1));
     assert!(f64::from(tally.wrong) <= 0.01 * f64::from(tally.right + tally.undecided + tally.wrong), "{tally:?}");
     assert!(tally.right >= 3 * tally.undecided, "{tally:?}");
-    for share in [tally.limit_exact, tally.time_close] {
-        assert!(f64::from(share) >= 0.97 * decided, "{tally:?}");
-    }
+    assert!(f64::from(tally.limit_exact) >= 0.97 * decided, "{tally:?}");
+    assert!(f64::from(tally.time_close) >= 0.97 * f64::from(tally.timed), "{tally:?}");
+    // Intervals that cover 95 % would cover so few in less than one of a hundred tallies.
+    let chance = Binomial::new(0.95, u64::from(tally.timed)).unwrap().cdf(u64::from(tally.covered));
+    assert!(chance >= 0.01, "{tally:?}");
+    assert!(tally.widest <= 1.15, "{tally:?}");
 }
 
 #[test]

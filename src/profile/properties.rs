@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 use super::course::{Course, Leg, Step, Stop};
 use super::events::Events;
@@ -10,15 +11,24 @@ use super::fit::{fit, kinds};
 use super::log::{Answer, Log, Observation};
 use super::replay::{Replay, Request};
 use super::score::{Terms, score};
-use super::theory::{Family, Hypothesis, Theory};
+use super::theory::{Family, Hypothesis, Kind, Theory};
 use crate::quota::{Admission, Arrival};
 
-/// Limiters of every kind but those of what is in flight, which an arrival alone says nothing of.
-fn theories() -> impl Strategy<Value = Theory> {
+/// Every kind but those of what is in flight, which an arrival alone says nothing of.
+fn timed_kinds() -> Vec<Kind> {
     let mut kinds = kinds();
     kinds.retain(|kind| kind.family != Family::Concurrency);
+    kinds.push(Kind::plain(Family::LeakyQueue));
+    kinds
+}
+
+fn theories() -> impl Strategy<Value = Theory> {
+    prop::sample::select(timed_kinds()).prop_flat_map(theories_of)
+}
+
+fn theories_of(kind: Kind) -> impl Strategy<Value = Theory> {
     let numbers = (2..30_u32, 0.2..20.0_f64, 0.0..1.0_f64, 0.05..0.5_f64, 0.1..3.0_f64);
-    (prop::sample::select(kinds), numbers).prop_map(|(kind, (limit, window, phase, tick, penalty))| {
+    numbers.prop_map(move |(limit, window, phase, tick, penalty)| {
         let time = if kind.is_bucket() { window / f64::from(limit) } else { window };
         let theory = Theory { kind, limit, time, phase: 0.0, tick: tick * window, penalty: penalty * window };
         Theory { phase: theory.cycle().map_or(0.0, |cycle| cycle * phase), ..theory }
@@ -74,17 +84,28 @@ fn observations() -> impl Strategy<Value = Vec<Observation>> {
     prop::collection::vec(one, 0..30)
 }
 
-proptest! {
-    #[test]
-    fn what_a_limiter_decided_never_surprises_its_own_hypothesis(theory in theories(), gaps in gaps()) {
+/// Tries limiters of each kind, and requests.
+fn of_each_kind(check: impl Fn(Theory, Vec<u64>) -> Result<(), TestCaseError>) {
+    for kind in timed_kinds() {
+        let cases = TestRunner::default().run(&(theories_of(kind), gaps()), |(theory, gaps)| check(theory, gaps));
+        cases.unwrap_or_else(|error| panic!("{kind}: {error}"));
+    }
+}
+
+#[test]
+fn what_a_limiter_of_any_kind_decided_never_surprises_its_own_hypothesis() {
+    of_each_kind(|theory, gaps| {
         let events = Events::of(&decided_by(&theory, &gaps));
         let terms = Terms { blur: 0.0, floor: f64::NEG_INFINITY };
         let found = score(&events, &Hypothesis::single(theory), terms).unwrap();
         prop_assert_eq!(found.surprises, 0);
-    }
+        Ok(())
+    });
+}
 
-    #[test]
-    fn a_margin_is_not_below_zero_exactly_where_the_limiter_admits(theory in theories(), gaps in gaps()) {
+#[test]
+fn a_margin_is_not_below_zero_exactly_where_a_limiter_of_any_kind_admits() {
+    of_each_kind(|theory, gaps| {
         let log = decided_by(&theory, &gaps);
         let mut replay = Replay::new(&Hypothesis::single(theory));
         for observation in log.observations() {
@@ -93,8 +114,11 @@ proptest! {
             let at = observation.sent;
             replay.note(Request { at, done: at, count: 1, slack: 0.0 }, admitted);
         }
-    }
+        Ok(())
+    });
+}
 
+proptest! {
     #[test]
     fn a_score_above_the_floor_is_what_it_is_without(
         theory in theories(), other in theories(), gaps in gaps(), blur in prop_oneof![Just(0.0), 0.001..1.0_f64],

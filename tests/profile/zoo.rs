@@ -121,6 +121,8 @@ struct Run<'a> {
     random: Xoshiro256PlusPlus,
     profiler: Profiler,
     observations: Vec<Observation>,
+    /// When requests came to the limiter, and whether it admitted them.
+    arrivals: Vec<(Duration, bool)>,
     events: BinaryHeap<Reverse<(Duration, usize, Event)>>,
     scheduled: usize,
 }
@@ -134,13 +136,23 @@ fn seconds(value: f64) -> Duration {
 
 /// Lets a profiler talk to a server until it is done.
 pub(crate) fn run(server: &mut Server, network: Network, profiler: Profiler, seed: u64) -> Profiler {
+    watched(server, network, profiler, seed).0
+}
+
+/// As [`run`], with what only the server knows: when requests arrived, and which it admitted.
+pub(crate) fn watched(
+    server: &mut Server,
+    network: Network,
+    profiler: Profiler,
+    seed: u64,
+) -> (Profiler, Vec<(Duration, bool)>) {
     let random = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x5eed);
-    let mut run =
-        Run { server, network, random, profiler, observations: Vec::new(), events: BinaryHeap::new(), scheduled: 0 };
+    let (observations, arrivals, events) = (Vec::new(), Vec::new(), BinaryHeap::new());
+    let mut run = Run { server, network, random, profiler, observations, arrivals, events, scheduled: 0 };
     let mut now = Duration::ZERO;
     loop {
         match run.profiler.next(now) {
-            Next::Done => return run.profiler,
+            Next::Done => return (run.profiler, run.arrivals),
             Next::Send { at, count, key } => {
                 assert!(at >= now, "the past is over");
                 while run.step(at).is_some() {}
@@ -215,6 +227,7 @@ impl Run<'_> {
             (Answer::Refused { retry_after: self.server.retry_after }, at)
         };
         self.observations[request].answer = answer;
+        self.arrivals.push((at, answer == Answer::Admitted));
         let way = way + seconds(self.random.random::<f64>() * self.network.answering);
         self.schedule(done + way, Event::Answered(request));
     }
@@ -270,4 +283,36 @@ pub(crate) fn draw(kind: Kind, seed: u64) -> (Theory, Server) {
 pub(crate) fn plan(kind: Kind) -> Plan {
     let widest = if kind.family == Family::Concurrency { 1_100 } else { 256 };
     Plan { widest, ..Plan::default() }
+}
+
+/// The shortest and the longest time under which a limiter decides of all arrivals as they were decided, each by what was
+/// decided before: what nobody could know better who saw the arrivals themselves. For limiters without a clock.
+pub(crate) fn needed(truth: &Theory, arrivals: &[(Duration, bool)]) -> (f64, f64) {
+    let explains = |time: f64| {
+        let limiter = Theory { time, ..*truth }.limiter();
+        let mut state = limiter.fresh();
+        arrivals.iter().all(|(at, admitted)| {
+            let arrival = Arrival { at: *at, cost: 1 };
+            let judged = limiter.judge(&state, arrival);
+            let is_admission = matches!(judged, Admission::Admitted { .. });
+            if *admitted {
+                limiter.note_admitted(&mut state, arrival);
+            } else {
+                limiter.note_refused(&mut state, arrival, !is_admission);
+            }
+            is_admission == *admitted
+        })
+    };
+    let end = |sign: f64| {
+        let (mut inside, mut outside) = (0.0, 1e-6);
+        while outside < 0.5 && explains(truth.time * (1.0 + sign * outside)) {
+            (inside, outside) = (outside, outside * 2.0);
+        }
+        for _ in 0..12 {
+            let middle = f64::midpoint(inside, outside);
+            *(if explains(truth.time * (1.0 + sign * middle)) { &mut inside } else { &mut outside }) = middle;
+        }
+        truth.time * (1.0 + sign * inside)
+    };
+    (end(-1.0), end(1.0))
 }
