@@ -23,6 +23,9 @@ const EARLIEST: usize = 40;
 /// A pair that is this much worse than the best is not refined any further.
 const HOPELESS: f64 = 60.0;
 
+/// A limiter without which the log-likelihood is lower by less explains nothing.
+const IDLE: f64 = 2.0;
+
 /// How often each of two limiters is fitted with the other one held.
 const TURNS: u32 = 3;
 
@@ -54,8 +57,15 @@ pub(super) fn firsts(events: &Events) -> Vec<Theory> {
 /// The pairs of one of these limiters and another one that explain the events best, the best first.
 pub(super) fn fit_two(events: &Events, firsts: &[Theory]) -> Vec<Fit> {
     let pairs = firsts.iter().flat_map(|first| seconds_of(events, *first));
-    let fits: Vec<_> = pairs.filter_map(|pair| together(&pair, events)).collect();
+    let fits: Vec<_> = pairs.filter_map(|pair| Some(needed(together(&pair, events)?, events))).collect();
     ranked(fits)
+}
+
+/// The pair, or the one of its limiters that explains as much alone: the other one never refuses.
+fn needed(pair: Fit, events: &Events) -> Fit {
+    let alone = pair.hypothesis.tiers.iter().map(|theory| describe(Hypothesis::single(*theory), events));
+    let best = alone.max_by(|a, b| a.log_likelihood.total_cmp(&b.log_likelihood));
+    best.filter(|alone| alone.log_likelihood > pair.log_likelihood - IDLE).unwrap_or(pair)
 }
 
 /// Pairs that were found before, refined on what is known by now.
