@@ -8,7 +8,7 @@ use super::log::Log;
 use super::polish;
 use super::rivals;
 use super::score::{CERTAINLY, Score, Terms, score};
-use super::search::{Free, NEAR, ROUGH, Search, apart};
+use super::search::{Free, LAST, NEAR, ROUGH, Search, apart};
 use super::theory::{Family, Hypothesis, Kind, Penalty, Refusals, Theory};
 
 /// The parameters of one kind that explain a log best.
@@ -54,13 +54,8 @@ const MOST_TOGETHER: u32 = 16;
 /// Work that takes fewer standard deviations of an arrival is as good as none.
 const VISIBLE: f64 = 10.0;
 
-/// A window that differs by less than this share from what answers take is as long as they take, and the logarithm of how
-/// likely that is by chance: windows may have any length, over four powers of ten.
+/// A window that differs by less than this share from what answers take is as long as they take.
 const AS_LONG: f64 = 0.05;
-const COINCIDENCE: f64 = -4.5;
-
-/// A search goes on with so many times as many events.
-const MORE: usize = 4;
 
 /// By how much arrivals may be surer than they are taken to be.
 const SHARPER: [f64; 4] = [1.0, 0.5, 0.3, 0.15];
@@ -157,6 +152,11 @@ pub(super) fn fit_events(events: &Events, before: &[Fit], effort: Effort) -> Vec
     fits.sort_by(|a, b| is_odd(a).cmp(&is_odd(b)).then(a.bic.total_cmp(&b.bic)));
     let mut seen = HashSet::new();
     fits.retain(|fit| seen.insert(fit.hypothesis.tiers[0].kind));
+    // A window that is as long as answers happen to take is the same as a limit on those in flight, by a coincidence.
+    let theory = |fit: &Fit| fit.hypothesis.tiers[0];
+    if fits.iter().any(|fit| theory(fit).kind.family == Family::Concurrency && !is_odd(fit)) {
+        fits.retain(|fit| !is_in_flight(&theory(fit), events));
+    }
     if let Some(best) = fits.first_mut().filter(|best| best.surprises > 0) {
         polish::polish(best, events);
     }
@@ -175,7 +175,7 @@ fn search_anew(events: &Events, fits: &mut Vec<Fit>) {
     let early = events.first(thinned.requests());
     // The early events are to tell where the windows of a clock begin.
     clues.phases = Clues::of(&early).edges;
-    let mut best_early = f64::NEG_INFINITY;
+    let all = events.thinned(together);
     // Kinds with a penalty have so many starts that they are searched for only where none without one explains everything.
     for wave in kinds_of(&early).chunk_by(|a, b| (a.penalty == Penalty::None) == (b.penalty == Penalty::None)) {
         let mut wave = wave.to_vec();
@@ -188,14 +188,10 @@ fn search_anew(events: &Events, fits: &mut Vec<Fit>) {
             if !promising.first().is_some_and(|theory| is_worth_a_search(theory.kind, fits, events)) {
                 continue;
             }
-            let search = Search { events: &early, floor: best_early - HOPELESS };
-            let found = promising.into_iter().filter_map(|theory| search.refine(theory, Free::All));
-            let mut found: Vec<_> = found.collect();
-            found.sort_by(|a, b| b.log_likelihood.total_cmp(&a.log_likelihood));
-            best_early = best_early.max(best_of(&found));
-            for theory in apart(found.into_iter().map(|fit| fit.hypothesis.tiers[0]), FINALISTS) {
-                let best = best_of(fits);
-                fits.extend(go_on(theory, events, (early.list.len(), best - HOPELESS)));
+            for theory in finalists(&promising, &all) {
+                let floor = best_of(fits) - HOPELESS;
+                let search = Search { events, floor };
+                fits.extend(search.descend(theory, LAST, Free::All).and_then(|theory| search.judged(theory)));
             }
         }
     }
@@ -234,16 +230,17 @@ fn contenders(kinds: Vec<Kind>, clues: &Clues, events: &Events, early: &Events) 
 }
 
 /// What each kind comes to roughly, judged by early events alone.
-fn rough(mut kinds: Vec<Kind>, clues: &Clues, events: &Events, early: &Events) -> Vec<Vec<Theory>> {
+fn rough(kinds: Vec<Kind>, clues: &Clues, events: &Events, early: &Events) -> Vec<Vec<Theory>> {
     let thinned = early.thinned((clues.cold.0 / CHUNKS).clamp(1, MOST_TOGETHER));
     let search = Search { events: &thinned, floor: f64::NEG_INFINITY };
+    let mut starts: Vec<_> = kinds.into_iter().map(|kind| search.own(clues.starts_of(kind))).collect();
     let mut found = Vec::new();
     let mut best = f64::NEG_INFINITY;
     // Most starts are bad, and the sooner they are given up the better.
     for floor in FLOORS {
         let floor = floor.max(best - HOPELESS * 4.0);
-        kinds.retain(|kind| {
-            let promising = search.promising(&search.own(clues.starts_of(*kind)), MANY, floor);
+        starts.retain(|starts| {
+            let promising = search.promising(starts, MANY, floor);
             let Some((worth, _)) = promising.first() else {
                 return true;
             };
@@ -278,15 +275,13 @@ fn finer(promising: impl Iterator<Item = Theory>, search: &Search) -> Vec<Theory
     best.into_iter().filter_map(|theory| search.descend(theory, NEAR, Free::All)).collect()
 }
 
-/// The best parameters for all events, from what was the best for so many of them; `None` where they are hopeless.
-fn go_on(mut theory: Theory, events: &Events, (early, floor): (usize, f64)) -> Option<Fit> {
-    let mut count = early.max(1) * MORE;
-    while count < events.list.len() {
-        let search = Search { events: &events.first(count), floor };
-        theory = search.refine(theory, Free::All)?.hypothesis.tiers[0];
-        count *= MORE;
-    }
-    Search { events, floor }.refine(theory, Free::All)
+/// The best of these parameters, made as fine as all events allow that came together counted as one.
+fn finalists(promising: &[Theory], thinned: &Events) -> Vec<Theory> {
+    let search = Search { events: thinned, floor: f64::NEG_INFINITY };
+    let found = promising.iter().filter_map(|theory| search.descend(*theory, NEAR, Free::All));
+    let mut ranked: Vec<_> = found.map(|theory| (search.worth(theory, NEAR.end), theory)).collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+    apart(ranked.into_iter().map(|(_, theory)| theory), FINALISTS)
 }
 
 /// What a hypothesis makes of the events, as it stands.
@@ -297,10 +292,9 @@ pub(super) fn describe(hypothesis: Hypothesis, events: &Events) -> Fit {
 }
 
 /// Whether a window is as long as answers take, as if requests in flight were counted.
-fn is_in_flight(theory: &Theory, events: &Events) -> bool {
-    let service = events.service.as_secs_f64();
-    let is_window = matches!(theory.kind.family, Family::FirstRequestWindow | Family::SlidingLog);
-    is_window && shows_work(events) && (theory.time / service - 1.0).abs() < AS_LONG
+pub(super) fn is_in_flight(theory: &Theory, events: &Events) -> bool {
+    let is_window = theory.kind.family != Family::Concurrency && !theory.kind.is_bucket();
+    is_window && shows_work(events) && (theory.time / events.service.as_secs_f64() - 1.0).abs() < AS_LONG
 }
 
 /// Whether requests are in flight for long enough to see how many of them are.
@@ -311,7 +305,6 @@ fn shows_work(events: &Events) -> bool {
 /// A hypothesis with its score.
 pub(super) fn scored(hypothesis: Hypothesis, found: Score, events: &Events) -> Fit {
     let count = real(events.list.len()).max(1.0);
-    let chance = if hypothesis.tiers.iter().any(|theory| is_in_flight(theory, events)) { COINCIDENCE } else { 0.0 };
-    let bic = f64::from(hypothesis.parameters()) * count.ln() - 2.0 * (found.log_likelihood + chance);
+    let bic = f64::from(hypothesis.parameters()) * count.ln() - 2.0 * found.log_likelihood;
     Fit { log_likelihood: found.log_likelihood, surprises: found.surprises, bic, hypothesis }
 }

@@ -76,8 +76,13 @@ impl Clues {
 
     /// Requests that were admitted in the fullest stretch of such a length: a log that admits no more, refused by it.
     fn fullest(&self, time: f64) -> u32 {
-        let of = |(n, from): (usize, &f64)| self.admitted[n..].partition_point(|at| *at < from + time);
-        let most = self.admitted.iter().enumerate().map(of).max().unwrap_or(0);
+        let (mut most, mut first) = (0, 0);
+        for (n, last) in self.admitted.iter().enumerate() {
+            while self.admitted[first] + time <= *last {
+                first += 1;
+            }
+            most = most.max(n + 1 - first);
+        }
         u32::try_from(most).unwrap_or(u32::MAX)
     }
 
@@ -141,23 +146,19 @@ impl Clues {
         }
         let phases = if theory.kind.has_phase() { self.phases.clone() } else { vec![0.0] };
         let limits = self.limits();
-        for penalty in &penalties {
-            for time in &times {
-                let more = match theory.kind.family {
-                    Family::SlidingLog => vec![self.fullest(*time)],
-                    _ if theory.kind.is_counter() => self.limits_within(*time),
-                    _ => Vec::new(),
+        for time in times {
+            let more = match theory.kind.family {
+                Family::SlidingLog => vec![self.fullest(time)],
+                _ if theory.kind.is_counter() => self.limits_within(time),
+                _ => Vec::new(),
+            };
+            let limits = distinct_counts(limits.iter().copied().chain(more).collect());
+            let phases = distinct_phases(&phases, time);
+            for penalty in &penalties {
+                let of_limit = |limit: u32| {
+                    phases.iter().map(move |phase| Theory { limit, time, phase: *phase, penalty: *penalty, ..theory })
                 };
-                for limit in distinct_counts(limits.iter().copied().chain(more).collect()) {
-                    let theories = distinct_phases(&phases, *time).into_iter();
-                    found.extend(theories.map(|phase| Theory {
-                        limit,
-                        time: *time,
-                        phase,
-                        penalty: *penalty,
-                        ..theory
-                    }));
-                }
+                found.extend(limits.iter().copied().flat_map(of_limit));
             }
         }
         found

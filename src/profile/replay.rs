@@ -19,9 +19,12 @@ pub(super) struct Replay {
 struct InFlight {
     /// When they are answered; the latest first.
     done: VecDeque<Duration>,
-    /// When the last one was answered that had been.
-    latest: Option<Duration>,
+    /// When those were answered last that had been, the latest first.
+    latest: VecDeque<Duration>,
 }
+
+/// So many answers at most may have made room later than it seems.
+const LATEST: usize = 16;
 
 #[derive(Debug, Clone)]
 struct Tier {
@@ -126,9 +129,8 @@ impl Replay {
         let limit = usize::try_from(limit.get()).unwrap_or(usize::MAX);
         let opens = match in_flight.done.get(limit - 1) {
             Some(done) => Some(*done),
-            // Only the last of them has made room.
-            None if in_flight.done.len() + 1 == limit => in_flight.latest,
-            None => None,
+            // The last of them have made room.
+            None => in_flight.latest.get(limit - in_flight.done.len() - 1).copied(),
         };
         opens.map_or(f64::INFINITY, |opens| Opening::At(opens).margin(at))
     }
@@ -189,7 +191,8 @@ impl Replay {
             return;
         };
         while let Some(done) = in_flight.done.pop_back_if(|done| *done <= now) {
-            in_flight.latest = Some(done);
+            in_flight.latest.push_front(done);
+            in_flight.latest.truncate(LATEST);
             self.tiers.iter_mut().for_each(Tier::finish_one);
         }
     }

@@ -3,7 +3,7 @@
 use super::clues::real;
 use super::events::Events;
 use super::finding::Unrefused;
-use super::fit::Fit;
+use super::fit::{Fit, is_in_flight};
 use super::log::{Answer, Log};
 use super::queue;
 use super::theory::{Family, Hypothesis, Kind, Penalty};
@@ -101,6 +101,9 @@ pub(super) fn hidden(best: &Fit, fits: &[Fit], events: &Events) -> Vec<Kind> {
     }
     if theory.kind == bucket && theory.limit > 1 && !queue::would_show(&theory, events.sigma) {
         kinds.push(queue);
+    }
+    if is_in_flight(&theory, events) {
+        kinds.push(Kind::plain(Family::Concurrency));
     }
     kinds.retain(|kind| !kind.is_like(theory.kind));
     kinds.sort_unstable();

@@ -11,6 +11,9 @@ use super::theory::{Family, Hypothesis, Penalty, Theory, seconds};
 /// Polls around the instants at which two hypotheses differ.
 const EDGE_POLLS: u32 = 14;
 
+/// Requests of a stream at most that is to fill a limit on those in flight.
+const MOST_IN_FLIGHT: u32 = 2_000;
+
 /// Requests beyond what is thought to be admitted, so that a burst is seen to end.
 const BEYOND: u32 = 4;
 
@@ -126,7 +129,8 @@ fn library(theory: &Theory) -> Vec<Schedule> {
     plain.chain(edges).collect()
 }
 
-/// What fills a limit on requests in flight: all of them at once, and again as soon as they have been answered.
+/// What fills a limit on requests in flight: all of them at once, and again as soon as they have been answered; or one after
+/// the other, so quickly that somewhat too many have not been answered.
 fn at_once(theory: &Theory, terms: Terms) -> Vec<Schedule> {
     if theory.kind.family != Family::Concurrency {
         return Vec::new();
@@ -134,7 +138,10 @@ fn at_once(theory: &Theory, terms: Terms) -> Vec<Schedule> {
     let most = theory.capacity().saturating_add(BEYOND).min(terms.widest);
     let all = || Leg::Burst { most, first: most, refusals: u32::MAX };
     let pause = Leg::Pause((terms.service + terms.round_trip).mul_f64(0.5));
-    vec![Schedule::new(vec![all(), pause, all()])]
+    let gap = terms.service / theory.capacity().saturating_add(theory.capacity() / 10 + 2).max(1);
+    let count = theory.capacity().saturating_mul(3).min(MOST_IN_FLIGHT);
+    let stream = Leg::Polls { gap, growth: 1.0, count, stop: Stop::Never };
+    vec![Schedule::new(vec![all(), pause, all()]), Schedule::new(vec![stream])]
 }
 
 /// A burst never gets past the faster of two limiters: what is sent just under its rate meets the slower one, at once and

@@ -10,11 +10,12 @@ use super::theory::{Family, Hypothesis, Penalty, Theory};
 /// A kind that is farther behind the best than this is not searched on.
 const HOPELESS: f64 = 60.0;
 
-/// Levels of refinement, each with steps half as wide as the one before: all, those by which a start comes near, and
-/// those that are left then.
+/// Levels of refinement, each with steps half as wide as the one before: all, those by which a start comes near, those
+/// that are left then, and those of which the last ones consist.
 const LEVELS: u32 = 12;
 pub(super) const ROUGH: Range<u32> = 0..5;
 pub(super) const NEAR: Range<u32> = 4..LEVELS;
+pub(super) const LAST: Range<u32> = 7..LEVELS;
 
 /// The widest step, as a share of a parameter.
 const WIDEST: f64 = 0.03;
@@ -126,7 +127,11 @@ impl Search<'_> {
 
     /// The fit with the best parameters near these; `None` where they are hopeless.
     pub(super) fn refine(&self, start: Theory, free: Free) -> Option<Fit> {
-        let theory = self.descend(start, NEAR, free)?;
+        self.judged(self.descend(start, NEAR, free)?)
+    }
+
+    /// The fit with these parameters as they are; `None` where they are hopeless.
+    pub(super) fn judged(&self, theory: Theory) -> Option<Fit> {
         let found = self.score(theory, Terms { blur: 0.0, floor: self.floor })?;
         Some(self.finish(self.hypothesis(theory), found))
     }
