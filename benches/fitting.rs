@@ -3,7 +3,11 @@
 //! `cargo bench --bench fitting` profiles limiters of each kind in virtual time, takes the first 5,000 answers of each, and
 //! searches all kinds for an explanation of them. Fails where that takes more than a second of CPU, or 200 MB in all.
 
-#![allow(dead_code, reason = "the zoo has more than this needs")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "the zoo of the tests has more than this needs, and fails by panicking"
+)]
 
 #[path = "../tests/profile/zoo.rs"]
 mod zoo;

@@ -57,7 +57,7 @@ fn is_nested(simple: Kind, rich: Kind) -> bool {
 }
 
 /// A limiter that is whole again within so many standard deviations of an arrival shows nothing of its kind.
-const BLURRED: f64 = 10.0;
+const BLURRED: f64 = 20.0;
 
 /// A log-likelihood that is lower by less explains as much.
 const AS_MUCH: f64 = 2.0;
