@@ -21,6 +21,8 @@ mod guess;
 mod imagine;
 mod interval;
 mod log;
+mod others;
+mod paces;
 mod plan;
 mod polish;
 mod profiler;
@@ -47,6 +49,7 @@ pub use finding::{Check, Finding, Measured, Proof, Spent, Stopped, Unrefused, Ve
 pub use fit::{Fit, fit};
 pub use interval::Interval;
 pub use log::{Answer, Log, Observation};
+pub use paces::{Held, paces};
 pub use plan::{Next, Plan};
 pub use profiler::{Phase, Profiler};
 pub use scope::{Dimension, Shared, Sharing};

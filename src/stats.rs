@@ -3,7 +3,7 @@
 mod spread;
 mod trend;
 
-use statrs::distribution::{ContinuousCDF, Normal};
+use statrs::distribution::{Beta, ContinuousCDF, Normal};
 
 pub use spread::{Spread, spread};
 pub use trend::{Trend, mann_kendall, median, theil_sen};
@@ -40,6 +40,19 @@ pub fn wilson(successes: f64, trials: f64) -> Option<ShareInterval> {
     Some(ShareInterval { low, high })
 }
 
+/// The exact interval of a share of `successes` in `trials` at [`CONFIDENCE`]; from 0 to 1 without trials.
+///
+/// Source: C. J. Clopper and E. S. Pearson, Biometrika 26 (1934); its ends are quantiles of beta distributions.
+#[must_use]
+pub fn clopper_pearson(successes: u32, trials: u32) -> ShareInterval {
+    let (successes, failures) = (f64::from(successes.min(trials)), f64::from(trials.saturating_sub(successes)));
+    let tail = (1.0 - CONFIDENCE) / 2.0;
+    let quantile = |a: f64, b: f64, share: f64| Beta::new(a, b).map_or(share, |beta| beta.inverse_cdf(share));
+    let low = if successes > 0.0 { quantile(successes, failures + 1.0, tail) } else { 0.0 };
+    let high = if failures > 0.0 { quantile(successes + 1.0, failures, 1.0 - tail) } else { 1.0 };
+    ShareInterval { low, high }
+}
+
 /// The design effect of a share measured in blocks: how many times the variance between blocks exceeds that of
 /// independent trials. Never below 1; 1 where fewer than two blocks or no variance at all make it unknown.
 ///
@@ -70,6 +83,16 @@ mod tests {
     fn wilson_agrees_with_the_published_example() {
         let interval = wilson(5.0, 100.0).unwrap();
         assert!(close(interval.low, 0.0215) && close(interval.high, 0.1118), "{interval:?}");
+    }
+
+    #[test]
+    fn the_exact_interval_agrees_with_published_values() {
+        // Where nothing or all succeeded the other end is a root: 1 - 0.025^(1/20).
+        let cases = [(0, 20, 0.0, 0.168_43), (20, 20, 0.831_57, 1.0), (5, 100, 0.016_43, 0.112_83), (0, 0, 0.0, 1.0)];
+        for (successes, trials, low, high) in cases {
+            let interval = clopper_pearson(successes, trials);
+            assert!(close(interval.low, low) && close(interval.high, high), "{successes}/{trials}: {interval:?}");
+        }
     }
 
     #[test]

@@ -152,6 +152,16 @@ fn requests_refused_at_random_are_none_of_the_known_kinds() {
     assert_eq!(profiler.finding().verdict, Verdict::Unknown);
 }
 
+/// How well the kind is told then, is measured with more requests, and takes minutes.
+#[test]
+fn what_others_use_too_is_never_taken_for_a_smaller_limit() {
+    let mut server = Server::shared(&theory(Family::FirstRequestWindow, 30, 3.0), 0.2, 1);
+    let profiler = profiled(&mut server, Profiler::new(Plan { requests: 400, ..Plan::default() }));
+    let verdict = &profiler.finding().verdict;
+    let is_claimed = matches!(verdict, Verdict::Identified | Verdict::NotVerified | Verdict::Equivalent(_));
+    assert!(!is_claimed, "{:?}", profiler.finding());
+}
+
 #[test]
 fn refusals_at_random_by_a_server_that_answers_at_once_are_no_limit_on_requests_in_flight() {
     // Whatever is in flight together may have arrived in any order, so that nothing is a surprise for such a limit.

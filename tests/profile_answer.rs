@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use patchload::profile::{
-    Advice, Answer, Check, Claim, Dimension, End, Family, Finding, Fit, Hypothesis, Interval, Key, Kind, Log, Measured,
-    Observation, Penalty, Plan, Profile, Proof, Refusals, Says, Sharing, Spent, Standing, Stopped, Theory, Unit,
-    Unrefused, Verdict, csv, json,
+    Advice, Answer, Check, Claim, Dimension, End, Estimate, Family, Finding, Fit, Hypothesis, Interval, Key, Kind, Log,
+    Measured, Observation, Penalty, Plan, Profile, Proof, Refusals, Says, Sharing, Spent, Standing, Stopped, Theory,
+    Unit, Unrefused, Verdict, csv, json,
 };
 use patchload::report;
 use proptest::prelude::*;
@@ -183,6 +183,23 @@ fn what_no_model_explains_has_facts_without_any() {
 }
 
 #[test]
+fn a_quota_that_others_use_too_is_described_with_what_they_send_and_without_any_advice() {
+    let others = Estimate { value: 2.2, interval: Interval { low: 1.7, high: 2.9 } };
+    let window = theory(Family::FirstRequestWindow, 64, 6.0);
+    let verdict = |alike| Verdict::SharedQuota { others, alike };
+    let alone = profile(found(verdict(Vec::new()), &[window]));
+    assert_golden("shared", &alone);
+    let two = profile(found(verdict(vec![Kind::plain(Family::ClockWindow)]), &[window]));
+    assert_golden("shared-two", &two);
+    assert_eq!(report::limit(&two), None);
+    let document: serde_json::Value = serde_json::from_slice(&json(&two)).unwrap();
+    assert_eq!(document["verdict"], "shared_quota");
+    assert_eq!(document["others_per_s"]["high"], 2.9);
+    assert_eq!(document["equivalent"][0], "fixed window on the clock");
+    assert!(document["paces"][0]["refused_share"]["low"].as_f64().unwrap() > 0.2, "{document:#}");
+}
+
+#[test]
 fn without_a_limit_there_is_the_rate_that_was_reached() {
     let unrefused = Unrefused { rate: 4_218.0, requests: 5_000 };
     let profile = profile(Finding { verdict: Verdict::NoLimit, unrefused, ..nothing() });
@@ -199,6 +216,24 @@ fn a_quota_that_never_came_back_is_declared_and_not_verified() {
     let word =
         |profile: &Profile| serde_json::from_slice::<serde_json::Value>(&json(profile)).unwrap()["verdict"].clone();
     assert_eq!((word(&declared), word(&profile(nothing()))), ("declared".into(), "undecided".into()));
+    let short = claim("RateLimit-Policy", "minute", (quota(300, 60.0), Standing::NotTested));
+    let claims = vec![short];
+    // A window that was over long before the profile was is not why nothing was seen.
+    assert_eq!(word(&Profile { claims, ..profile(nothing()) }), "undecided");
+}
+
+#[test]
+fn a_wait_that_is_longer_than_the_profile_is_declared_and_not_verified() {
+    let profile = profile(Finding { stopped: Stopped::RetryAfter(Duration::from_hours(7)), ..nothing() });
+    let refused = |seconds| {
+        let retry_after = Some(Duration::from_secs(seconds));
+        let last = profile.log.observations().iter().rev().take(1);
+        last.map(|one| Observation { answer: Answer::Refused { retry_after }, ..*one }).collect::<Log>()
+    };
+    let declared = Profile { log: refused(7 * 3_600), ..profile.clone() };
+    assert_golden("declared-wait", &declared);
+    assert!(!Profile { log: refused(3), ..profile.clone() }.is_declared());
+    assert!(!profile.is_declared());
 }
 
 #[test]
@@ -248,6 +283,10 @@ fn any_verdict() -> impl Strategy<Value = Verdict> {
         Verdict::Equivalent(vec![Kind::plain(Family::SlidingLog)]),
         Verdict::NotVerified,
         Verdict::NotConfirmed,
+        Verdict::SharedQuota {
+            others: Estimate { value: 0.5, interval: Interval { low: 0.25, high: 1.0 } },
+            alike: vec![Kind::plain(Family::SlidingLog)],
+        },
         Verdict::Unknown,
         Verdict::NoLimit,
         Verdict::Undecided,

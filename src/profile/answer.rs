@@ -59,14 +59,36 @@ pub enum End {
 }
 
 impl Profile {
-    /// What the server says of a quota that too little was seen of to say anything else: declared, and not verified.
+    /// What the server says of a quota that too little was seen of to say anything else: declared, and not verified. Only
+    /// of windows that were not over before the profile was.
     pub fn declared(&self) -> impl Iterator<Item = &Claim> {
         let is_unknown = self.finding.verdict == Verdict::Undecided;
-        let is_quota = |claim: &&Claim| {
-            matches!(claim.says, Says::Quota { window_s: Some(_), unit: Unit::Requests, .. })
-                && claim.standing == Standing::NotTested
+        let lasted = self.elapsed.as_secs_f64();
+        let is_quota = move |claim: &&Claim| {
+            let is_longer = matches!(
+                claim.says,
+                Says::Quota { window_s: Some(window), unit: Unit::Requests, .. } if window >= lasted
+            );
+            is_longer && claim.standing == Standing::NotTested
         };
         self.claims.iter().filter(is_quota).filter(move |_| is_unknown)
+    }
+
+    /// The wait that the last refusal named, where too little was seen to say anything else and nobody could wait so long:
+    /// declared, and not verified.
+    #[must_use]
+    pub fn declared_wait(&self) -> Option<Duration> {
+        let last = self.log.observations().iter().rev().find(|observation| observation.is_decided())?;
+        let Answer::Refused { retry_after: Some(wait) } = last.answer else {
+            return None;
+        };
+        (self.finding.verdict == Verdict::Undecided && last.received + wait > self.elapsed).then_some(wait)
+    }
+
+    /// Whether all that is known of the quota is what the server declares.
+    #[must_use]
+    pub fn is_declared(&self) -> bool {
+        self.declared_wait().is_some() || self.declared().next().is_some()
     }
 
     /// Whether keys that differ in this alone share the quota of a limiter; `None` where none was tried.
@@ -112,6 +134,13 @@ impl Log {
 }
 
 impl Unrefused {
+    /// From the first of these requests to the last; `None` where there was none.
+    #[must_use]
+    pub fn time(&self) -> Option<Duration> {
+        let gaps = f64::from(self.requests.checked_sub(1)?);
+        Duration::try_from_secs_f64(gaps / self.rate).ok()
+    }
+
     /// The share of requests below which refusals are at 95 %, none of these requests having been one: 1 - 0.05^(1/n),
     /// the one-sided interval of Clopper and Pearson. 1 where there was none.
     #[must_use]

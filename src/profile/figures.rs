@@ -34,7 +34,7 @@ const SIZES: RangeInclusive<f64> = 1e-12..=1e12;
 
 impl Estimate {
     /// A value, moved into its interval where it lies outside; `None` where any of them is no size that anything has.
-    fn of(value: f64, interval: Interval) -> Option<Self> {
+    pub(super) fn of(value: f64, interval: Interval) -> Option<Self> {
         let is_sound = |number: f64| SIZES.contains(&number);
         let sound = is_sound(value) && is_sound(interval.low) && is_sound(interval.high);
         (sound && interval.low <= interval.high)
@@ -71,7 +71,11 @@ impl Finding {
     pub fn stands(&self) -> bool {
         match self.verdict {
             Verdict::Identified | Verdict::NotVerified | Verdict::Equivalent(_) => self.best.is_some(),
-            Verdict::NotConfirmed | Verdict::Unknown | Verdict::NoLimit | Verdict::Undecided => false,
+            Verdict::NotConfirmed
+            | Verdict::SharedQuota { .. }
+            | Verdict::Unknown
+            | Verdict::NoLimit
+            | Verdict::Undecided => false,
         }
     }
 

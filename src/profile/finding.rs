@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::advice::Advice;
+use super::figures::Estimate;
 use super::fit::Fit;
 use super::interval::Interval;
 use super::scope::Sharing;
@@ -53,6 +54,13 @@ pub enum Verdict {
     NotVerified,
     /// The best explained the log, but its prediction failed.
     NotConfirmed,
+    /// No known kind explains the log by itself, and the best does if somebody else uses the key at the same time.
+    SharedQuota {
+        /// Requests per second that others are taken to send.
+        others: Estimate,
+        /// Kinds that explain as much with others.
+        alike: Vec<Kind>,
+    },
     /// No known kind explains the log.
     Unknown,
     /// Nothing was refused.
@@ -62,6 +70,15 @@ pub enum Verdict {
 }
 
 impl Finding {
+    /// Requests per second that others are taken to send with the same key; `None` where nothing says so.
+    #[must_use]
+    pub fn others(&self) -> Option<Estimate> {
+        match self.verdict {
+            Verdict::SharedQuota { others, .. } => Some(others),
+            _ => None,
+        }
+    }
+
     /// How surely the time of the first limiter is known.
     #[must_use]
     pub fn time(&self) -> Option<Interval> {

@@ -4,10 +4,14 @@ mod advised;
 mod claimed;
 mod limiter;
 mod scope;
+mod shared;
 
 use std::fmt::Write as _;
 
-use crate::profile::{Check, Claim, End, Family, Finding, Fit, Kind, Profile, Says, Spent, Stopped, Verdict};
+use crate::profile::{
+    Check, Claim, End, Family, Finding, Fit, Held, Kind, Profile, Says, Spent, Stopped, Verdict, paces,
+};
+use crate::stats::ShareInterval;
 use crate::units::format::{count, duration, per_second, percent, utc};
 
 use super::text::{UNKNOWN, plural, sentence, wrapped_at};
@@ -54,6 +58,7 @@ fn paragraph(profile: &Profile) -> String {
         clauses.extend(claimed::truth(&profile.claims));
         clauses.extend(advised::clause(profile));
     } else {
+        clauses.extend(shared::why_no_pace(finding));
         clauses.push(without_model(profile));
     }
     clauses.iter().map(|clause| sentence(clause)).collect::<Vec<_>>().join(" ")
@@ -79,6 +84,7 @@ fn verdict(profile: &Profile) -> String {
             let but = failed.map(|check| format!(", but {}", tested(check, best_kind(finding)))).unwrap_or_default();
             format!("not confirmed: the closest explanation is that {admits}{but}")
         }
+        Verdict::SharedQuota { others, alike } => shared::verdict(*others, alike, &admits),
         Verdict::Unknown => "none of the known models explains which requests were refused".to_owned(),
         Verdict::NoLimit => {
             format!("no limit found up to {}: {}", per_second(finding.unrefused.rate), stopped(profile))
@@ -111,9 +117,10 @@ fn declared(profile: &Profile) -> Option<String> {
         }
         Says::Remaining { .. } | Says::Reset { .. } | Says::RetryAfter { .. } => None,
     };
-    let claims: Vec<_> = profile.declared().filter_map(claim).collect();
-    let is_any = !claims.is_empty();
-    is_any.then(|| format!("declared, not verified: the server says that it admits {}", claims.join(", and ")))
+    let mut declared: Vec<_> = profile.declared().filter_map(claim).collect();
+    declared.extend(profile.declared_wait().map(|wait| format!("the next one {} after a refusal", duration(wait))));
+    let is_any = !declared.is_empty();
+    is_any.then(|| format!("declared, not verified: the server says that it admits {}", declared.join(", and ")))
 }
 
 fn best_kind(finding: &Finding) -> Option<Kind> {
@@ -141,8 +148,9 @@ fn without_model(profile: &Profile) -> String {
         return of_all;
     }
     format!(
-        "{} came through in a row without a refusal, at {} (at 95 % less than {} of such are refused); {of_all}",
+        "{} came through in a row without a refusal{}, at {} (at 95 % less than {} of such are refused); {of_all}",
         plural_of(unrefused.requests, "request"),
+        unrefused.time().map(|time| format!(" in {}", duration(time))).unwrap_or_default(),
         per_second(unrefused.rate),
         percent(unrefused.refused_share_below())
     )
@@ -183,6 +191,10 @@ fn items(profile: &Profile) -> Vec<(&'static str, String)> {
                 .map_or_else(|| UNKNOWN.to_owned(), |burst| format!("{} at once after a pause", count(burst.into()))),
         ));
     }
+    items.extend(shared::figures(finding));
+    if !finding.stands() {
+        items.extend(paces(&profile.log).iter().map(|held| ("pace", held_at(held))));
+    }
     if finding.verdict == Verdict::Unknown {
         items.extend(finding.best.as_ref().map(|fit| ("closest", closest(fit))));
     }
@@ -192,6 +204,14 @@ fn items(profile: &Profile) -> Vec<(&'static str, String)> {
     items.push(("cost", cost(profile)));
     items.push(("stopped", stopped(profile)));
     items
+}
+
+/// What became of the requests at one pace.
+fn held_at(held: &Held) -> String {
+    let ShareInterval { low, high } = held.interval();
+    let (rate, requests) = (per_second(held.rate), plural_of(held.requests, "request"));
+    let share = format!("{} ({} to {})", percent(held.refused_share()), percent(low), percent(high));
+    format!("of {requests} at {rate} {} refused: {share}", was(held.refused))
 }
 
 /// What explains the log best where nothing explains it.

@@ -45,6 +45,11 @@ pub(crate) struct Server {
     /// It fails from this request on.
     pub(crate) fails_from: Option<usize>,
     pub(crate) retry_after: Option<Duration>,
+    /// Requests per second that somebody else sends with the key under test at the same time, at random instants; they
+    /// have been coming since its clock began.
+    pub(crate) traffic: f64,
+    /// When the next one of those comes, by its clock; none has come yet where it says nothing.
+    next_of_others: Option<Duration>,
 }
 
 impl Server {
@@ -57,7 +62,16 @@ impl Server {
             shed: 0.0,
             fails_from: None,
             retry_after: None,
+            traffic: 0.0,
+            next_of_others: None,
         }
+    }
+
+    /// A server whose key somebody else uses, too, and has been using for a while.
+    pub(crate) fn shared(theory: &Theory, share: f64, random: u64) -> Self {
+        let since = (theory.recovery() * (3.0 + rand_of(random))).max(theory.cycle().unwrap_or(0.0));
+        let traffic = share * theory.rate().unwrap_or(0.0);
+        Self { traffic, ..Self::new(&[theory.limiter()], since) }
     }
 
     /// How long a request waits that is admitted; `None` where it is refused.
@@ -65,7 +79,30 @@ impl Server {
         if self.shed > 0.0 && random.random::<f64>() < self.shed {
             return None;
         }
-        let arrival = Arrival { at: at + self.clock, cost: 1 };
+        self.serve_others(at + self.clock, random);
+        self.decide(Arrival { at: at + self.clock, cost: 1 }, key)
+    }
+
+    /// Decides on what somebody else has sent by an instant of its clock.
+    fn serve_others(&mut self, until: Duration, random: &mut Xoshiro256PlusPlus) {
+        if self.traffic <= 0.0 {
+            return;
+        }
+        let mut gap = || seconds(-(1.0 - random.random::<f64>()).ln() / self.traffic);
+        let mut next = self.next_of_others.take().unwrap_or_else(&mut gap);
+        let mut arrivals = Vec::new();
+        while next <= until {
+            arrivals.push(next);
+            next += gap();
+        }
+        self.next_of_others = Some(next);
+        for at in arrivals {
+            self.decide(Arrival { at, cost: 1 }, 0);
+        }
+    }
+
+    /// How long a request waits that is admitted; `None` where a limiter refuses it.
+    fn decide(&mut self, arrival: Arrival, key: usize) -> Option<Duration> {
         let limiters: Vec<_> = (0..self.limiters.len()).map(|tier| (tier, self.group(tier, key))).collect();
         let judged: Vec<_> = limiters
             .iter()
@@ -132,6 +169,11 @@ const TIMEOUT: f64 = 2.0;
 
 fn seconds(value: f64) -> Duration {
     Duration::from_secs_f64(value)
+}
+
+/// A number from 0 to 1 for each seed.
+fn rand_of(seed: u64) -> f64 {
+    Xoshiro256PlusPlus::seed_from_u64(seed).random::<f64>()
 }
 
 /// Lets a profiler talk to a server until it is done.

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::SCHEMA;
-use super::parts::{Advised, Bounds, Candidate, Cost, Proven, Scope, Span, Stop, Stretch, Test, Tier};
+use super::parts::{Advised, Bounds, Candidate, Cost, Pace, Proven, Scope, Span, Stop, Stretch, Test, Tier};
 use crate::profile::answer::{End, Profile};
 use crate::profile::claims::Claim;
 use crate::profile::finding::Verdict;
+use crate::profile::paces::paces;
 use crate::profile::theory::Kind;
 
 /// `profile.json`; its fields are the keys.
@@ -22,6 +23,8 @@ pub(super) struct Document {
     verdict: Word,
     /// The kinds that explain as much as the best one, in words.
     equivalent: Vec<String>,
+    /// Requests per second that others are taken to send with the same key.
+    others_per_s: Option<Span>,
     tiers: Vec<Tier>,
     sustainable_per_s: Option<Span>,
     safe_burst: Option<u32>,
@@ -35,6 +38,8 @@ pub(super) struct Document {
     before_test: Option<Cost>,
     claims: Vec<Claim>,
     unrefused: Stretch,
+    /// The paces that were held, and what share of them was refused.
+    paces: Vec<Pace>,
     requests: u32,
     seconds: f64,
     stopped: Stop,
@@ -57,6 +62,7 @@ enum Word {
     Equivalent,
     NotVerified,
     NotConfirmed,
+    SharedQuota,
     Unknown,
     NoLimit,
     Undecided,
@@ -71,9 +77,10 @@ impl Word {
             Verdict::Identified => Self::Identified,
             Verdict::NotVerified => Self::NotVerified,
             Verdict::NotConfirmed => Self::NotConfirmed,
+            Verdict::SharedQuota { alike, .. } => return (Self::SharedQuota, alike),
             Verdict::Unknown => Self::Unknown,
             Verdict::NoLimit => Self::NoLimit,
-            Verdict::Undecided if profile.declared().next().is_some() => Self::Declared,
+            Verdict::Undecided if profile.is_declared() => Self::Declared,
             Verdict::Undecided => Self::Undecided,
         };
         (word, &[])
@@ -98,6 +105,7 @@ impl Document {
             },
             verdict,
             equivalent: equivalent.iter().map(ToString::to_string).collect(),
+            others_per_s: finding.others().map(Span::of),
             tiers: finding.figures().iter().map(Tier::of).collect(),
             sustainable_per_s: finding.sustainable().map(Span::of),
             safe_burst: finding.safe_burst(),
@@ -110,6 +118,7 @@ impl Document {
             before_test: finding.before_test.as_ref().map(Cost::of),
             claims: profile.claims.clone(),
             unrefused: Stretch { per_s: finding.unrefused.rate, requests: finding.unrefused.requests },
+            paces: paces(&profile.log).iter().map(Pace::of).collect(),
             requests: profile.requests,
             seconds: profile.elapsed.as_secs_f64(),
             stopped: Stop::of(finding.stopped),

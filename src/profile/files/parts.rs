@@ -8,8 +8,10 @@ use crate::profile::answer::Key;
 use crate::profile::figures::{Estimate, Figures};
 use crate::profile::finding::{Check, Proof, Spent, Stopped};
 use crate::profile::fit::Fit;
+use crate::profile::paces::Held;
 use crate::profile::scope::{Dimension, Shared, Sharing};
 use crate::profile::theory::{Penalty, Refusals, Theory};
+use crate::stats::ShareInterval;
 
 /// A number with the interval of it that the data allow, at 95 %.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -124,6 +126,15 @@ pub(super) struct Stretch {
     pub(super) requests: u32,
 }
 
+/// A pace that was held, and what share of its requests was refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Pace {
+    per_s: f64,
+    requests: u32,
+    refused: u32,
+    refused_share: Span,
+}
+
 /// Why nothing more was sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Stop {
@@ -188,6 +199,14 @@ pub(super) struct Bounds {
 impl Span {
     pub(super) fn of(Estimate { value, interval }: Estimate) -> Self {
         Self { value, low: interval.low, high: interval.high }
+    }
+}
+
+impl Pace {
+    pub(super) fn of(held: &Held) -> Self {
+        let ShareInterval { low, high } = held.interval();
+        let Held { rate, requests, refused } = *held;
+        Self { per_s: rate, requests, refused, refused_share: Span { value: held.refused_share(), low, high } }
     }
 }
 

@@ -8,6 +8,7 @@ use super::super::events::Events;
 use super::super::finding::{Measured, Verdict};
 use super::super::fit::{Effort, Fit, fit_events, other_limits, sharpen};
 use super::super::interval::Interval;
+use super::super::others::{self, Shared};
 use super::super::rivals::{self, Quarrel};
 use super::super::schedules::{self, Pair, Schedule, Terms};
 use super::super::score::replayed;
@@ -60,8 +61,7 @@ impl Profiler {
             return self.begin(Stage::Telling { then_edges: None }, terms, legs);
         }
         let Some(best) = self.fits.first().cloned() else {
-            self.finding.verdict = Verdict::Unknown;
-            return self.conclude();
+            return self.give_up(events);
         };
         self.finding.best = Some(best.clone());
         if self.rounds <= ROUNDS
@@ -74,8 +74,7 @@ impl Profiler {
         let mut left = rivals::of(&self.fits, CLEAR);
         left.retain(|fit| !fit.hypothesis.is_like(&best.hypothesis));
         if is_unexplained(&best) {
-            self.finding.verdict = Verdict::Unknown;
-            return self.conclude();
+            return self.give_up(events);
         }
         let differing = |fit: &Fit| rivals::differing(&fit.hypothesis, &best.hypothesis);
         let mut kinds: Vec<_> = left.iter().map(differing).collect();
@@ -95,6 +94,16 @@ impl Profiler {
             return self.try_others(Stage::Telling { then_edges: None }, terms, Some(first));
         }
         self.verify(&best, events, (now, terms));
+    }
+
+    /// Ends it where no kind explains what was seen, unless one does with requests of others.
+    fn give_up(&mut self, events: &Events) {
+        self.finding.verdict = Verdict::Unknown;
+        if let Some(Shared { fit, measured, others, alike }) = others::explain(events, CLEAR) {
+            self.finding.verdict = Verdict::SharedQuota { others, alike };
+            (self.finding.best, self.finding.tiers) = (Some(fit), vec![measured]);
+        }
+        self.conclude();
     }
 
     /// What to send where nothing explains what was seen: more of what shows a limiter's ways. `None` when that was done.
