@@ -24,7 +24,7 @@ const TABLE: [(&str, &[&str]); 15] = [
     ("sim", &["units", "quota", "scenario"]),
     ("engine", &["units", "measure", "stats", "pace", "quota", "judge", "consistency", "scenario", "http"]),
     ("results", &["units", "measure", "stats", "judge", "consistency", "scenario"]),
-    ("profile", &["units", "quota"]),
+    ("profile", &["units", "stats", "quota"]),
     (
         "report",
         &["units", "measure", "stats", "pace", "quota", "judge", "consistency", "scenario", "results", "profile"],
