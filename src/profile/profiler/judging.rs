@@ -6,13 +6,13 @@ use super::super::clues::Clues;
 use super::super::course::{Leg, Stop};
 use super::super::events::Events;
 use super::super::finding::{Measured, Verdict};
-use super::super::fit::{Effort, Fit, fit_events, other_limits, sharpen};
+use super::super::fit::{Effort, Fit, describe, fit_events, other_limits, sharpen};
 use super::super::interval::Interval;
 use super::super::others::{self, Shared};
 use super::super::rivals::{self, Quarrel};
 use super::super::schedules::{self, Pair, Schedule, Terms};
 use super::super::score::replayed;
-use super::super::theory::{Theory, seconds};
+use super::super::theory::{Hypothesis, Penalty, Theory, seconds};
 use super::super::tiers;
 use super::{CLEAR, Profiler, Stage};
 
@@ -29,6 +29,11 @@ const INSIDE: [f64; 2] = [0.25, 0.05];
 
 /// A time that is known no better than by this share is no answer to be tested yet.
 const VAGUE: f64 = 0.1;
+
+/// So many windows are tried beside one behind a block, each so much of the one before, and by how much less they may
+/// explain.
+const SHORTER: (i32, f64) = (24, 0.89);
+const AS_MUCH: f64 = 2.5;
 
 /// Refinements and discriminations at most.
 const ROUNDS: u32 = 24;
@@ -143,6 +148,12 @@ impl Profiler {
             }
         }
         best.hypothesis.tiers[0].rate()?;
+        if let Some(shorter) = shorter_window(&best, &around) {
+            let quarrel = Quarrel::within(shorter, best.hypothesis.clone());
+            if let Some(schedule) = self.settle(&quarrel, events, (now, terms)) {
+                return Some((quarrel, schedule));
+            }
+        }
         let (sharp, sharper) = sharpen(&best, &around);
         let terms = Terms { sigma: sharper.sigma.max(events.sigma / 4.0), ..terms };
         let [low, high] = sharp.ends(&sharper, 0);
@@ -219,6 +230,21 @@ impl Profiler {
         let count = (terms.requests / PART_FOR_ANOTHER).min(first.capacity().saturating_mul(4).clamp(200, 1_500));
         Some(vec![Leg::Polls { gap: seconds(1.0 / rate), growth: 1.0, count, stop: Stop::Never }])
     }
+}
+
+/// A hypothesis with a far shorter window that explains as much: a block hides how long a window is that is over before
+/// the block is, and windows of some lengths in between may not fit what was seen.
+fn shorter_window(best: &Fit, events: &Events) -> Option<Hypothesis> {
+    let [theory] = best.hypothesis.tiers[..] else {
+        return None;
+    };
+    if theory.kind.penalty == Penalty::None || theory.kind.is_bucket() {
+        return None;
+    }
+    let (count, part) = SHORTER;
+    let shorter = (1..=count).rev().map(|n| Theory { time: theory.time * part.powi(n), ..theory });
+    let mut others = shorter.map(|theory| Hypothesis { tiers: vec![theory], ..best.hypothesis.clone() });
+    others.find(|other| describe(other.clone(), events).log_likelihood > best.log_likelihood - AS_MUCH)
 }
 
 /// How surely the numbers of the first limiter of a fit are known.
