@@ -161,8 +161,10 @@ impl Profiler {
         if width <= self.plan.precision || best.surprises > rivals::allowed(events) {
             return None;
         }
-        INSIDE.into_iter().find_map(|share| {
-            let quarrel = Quarrel::within(low.towards(&high, share), high.towards(&low, share));
+        // Whoever polls a bucket for long enough sees its rate: only windows have a single edge to be missed.
+        let shares = if best.hypothesis.tiers[0].kind.is_bucket() { &INSIDE[1..] } else { &INSIDE };
+        shares.iter().find_map(|share| {
+            let quarrel = Quarrel::within(low.towards(&high, *share), high.towards(&low, *share));
             let schedule = self.settle(&quarrel, events, (now, terms))?;
             Some((quarrel, schedule))
         })
