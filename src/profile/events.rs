@@ -82,6 +82,8 @@ pub(super) struct Events {
     pub(super) service: Duration,
     /// The usual standard deviation of an arrival, in seconds.
     pub(super) sigma: f64,
+    /// The standard deviation of an arrival if nothing is supposed of where the time of slow answers went, in seconds.
+    pub(super) jitter: f64,
     /// Half of the time that an answer usually takes longer than is possible, in seconds, and the same or as much as
     /// clocks are wrong.
     half_spread: f64,
@@ -145,8 +147,9 @@ impl Events {
         };
         let (admitted, refused) = (admitted.unwrap_or(any), refused.unwrap_or(any));
         let base = admitted.shortest.min(refused.shortest);
+        let quicker = refused.half_spread.min(admitted.half_spread);
         let spread = match reading {
-            Reading::Either => refused.half_spread.min(admitted.half_spread),
+            Reading::Either => quicker,
             Reading::After => Duration::ZERO,
             Reading::Queue => refused.half_spread,
         };
@@ -155,6 +158,7 @@ impl Events {
         let half_spread = spread.as_secs_f64();
         let service = admitted.shortest.saturating_sub(base);
         let mut events = Self { is_queue, base, service, half_spread, usual, ..Self::default() }.sharper(1.0);
+        events.jitter = events.sigma.max(quicker.as_secs_f64() / SPLIT);
         for observation in &observations {
             let of_kind = if observation.answer == Answer::Admitted { admitted } else { refused };
             events.add(observation, of_kind.shortest, reading);

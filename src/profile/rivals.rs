@@ -94,12 +94,12 @@ pub(super) fn hidden(best: &Fit, fits: &[Fit], events: &Events) -> Vec<Kind> {
     };
     let (bucket, queue) = (Kind::plain(Family::TokenBucket), Kind::plain(Family::LeakyQueue));
     let mut kinds = Vec::new();
-    if theory.kind.family != Family::Concurrency && theory.recovery() < BLURRED * events.sigma {
+    if theory.kind.family != Family::Concurrency && theory.recovery() < BLURRED * events.jitter {
         let explaining = fits.iter().filter(|fit| fit.surprises <= allowed(events));
         kinds.extend(explaining.map(|fit| fit.hypothesis.tiers[0].kind));
         kinds.push(bucket);
     }
-    if theory.kind == bucket && theory.limit > 1 && !queue::would_show(&theory, events.sigma) {
+    if theory.kind == bucket && theory.limit > 1 && !queue::would_show(&theory, events.jitter) {
         kinds.push(queue);
     }
     if is_in_flight(&theory, events) {

@@ -104,7 +104,9 @@ impl Profiler {
     /// Ends it where no kind explains what was seen, unless one does with requests of others.
     fn give_up(&mut self, events: &Events) {
         self.finding.verdict = Verdict::Unknown;
-        if let Some(Shared { fit, measured, others, alike }) = others::explain(events, CLEAR) {
+        // Who waits in a queue is late for a reason that requests of others would only seem to explain.
+        let shared = if events.is_queue { None } else { others::explain(events, CLEAR) };
+        if let Some(Shared { fit, measured, others, alike }) = shared {
             self.finding.verdict = Verdict::SharedQuota { others, alike };
             (self.finding.best, self.finding.tiers) = (Some(fit), vec![measured]);
         }
