@@ -112,7 +112,7 @@ fn an_interrupt_keeps_what_is_known() {
     stderr.read_to_string(&mut rest).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(105), "{rest}");
     let json = json(&place.run().join("profile.json"));
-    assert_eq!((&json["state"], &json["verdict"]), (&"interrupted".into(), &"undecided".into()));
+    assert_eq!((&json["state"], &json["verdict"]), (&"interrupted".into(), &"declared".into()));
     assert_eq!(rows(&place) as u64, server.truth().patches.received);
     assert!(rows(&place) >= 20);
 }

@@ -233,7 +233,9 @@ fn contenders(kinds: Vec<Kind>, clues: &Clues, events: &Events, early: &Events) 
 fn rough(kinds: Vec<Kind>, clues: &Clues, events: &Events, early: &Events) -> Vec<Vec<Theory>> {
     let thinned = early.thinned((clues.cold.0 / CHUNKS).clamp(1, MOST_TOGETHER));
     let search = Search { events: &thinned, floor: f64::NEG_INFINITY };
-    let mut starts: Vec<_> = kinds.into_iter().map(|kind| search.own(clues.starts_of(kind))).collect();
+    // Counters in whole requests are so like those that are not that they begin where those are promising.
+    let (floored, others): (Vec<_>, Vec<_>) = kinds.into_iter().partition(|kind| kind.family == Family::FlooredCounter);
+    let mut starts: Vec<_> = others.into_iter().map(|kind| search.own(clues.starts_of(kind))).collect();
     let mut found = Vec::new();
     let mut best = f64::NEG_INFINITY;
     // Most starts are bad, and the sooner they are given up the better.
@@ -246,9 +248,14 @@ fn rough(kinds: Vec<Kind>, clues: &Clues, events: &Events, early: &Events) -> Ve
             };
             best = best.max(*worth);
             let starts: Vec<_> = promising.into_iter().map(|(_, theory)| theory).collect();
-            let mut chosen = finer(starts.iter().copied().take(PROMISING), &search);
-            chosen.extend(told_by(&starts, events));
-            found.push(chosen);
+            let kind = starts[0].kind;
+            let sliding = |floored: &&Kind| Kind { family: Family::SlidingCounter, ..**floored } == kind;
+            for kind in floored.iter().filter(sliding).copied().chain([kind]) {
+                let starts: Vec<_> = starts.iter().map(|theory| Theory { kind, ..*theory }).collect();
+                let mut chosen = finer(starts.iter().copied().take(PROMISING), &search);
+                chosen.extend(told_by(&starts, events));
+                found.push(chosen);
+            }
             false
         });
     }

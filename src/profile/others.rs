@@ -53,9 +53,6 @@ pub(super) struct Shared {
 /// Requests from the beginning that are looked at: later ones say the same, and take as long again.
 const MOST: usize = 1_500;
 
-/// So many outcomes for each surprise that what is not known of others may bring, beside one.
-const FOR_A_SURPRISE: u32 = 500;
-
 /// The shortest window, and the most requests that may come back, in a standard deviation of an arrival.
 const SHORTEST: f64 = 40.0;
 const FASTEST: f64 = 0.25;
@@ -63,21 +60,32 @@ const FASTEST: f64 = 0.25;
 /// An explanation leaves less than this share of what a coin would leave open.
 const OPEN: f64 = 0.5;
 
+/// Whoever uses less than this share of a quota is not told from chance.
+const FEWEST: f64 = 0.02;
+
+/// What was seen is this many standard deviations less likely than an explanation expects of itself: it is none.
+const TOO_SURE: f64 = 3.0;
+
 /// What explains the events if somebody else uses the key at the same time; `None` where nothing does. A kind leads clearly
 /// if Schwarz's criterion says so by as much as that.
 pub(super) fn explain(events: &Events, clear: f64) -> Option<Shared> {
     let events = &events.first(MOST);
     let fits = search::search(events).into_iter().map(|(crowded, found)| (crowded, fit_of(&crowded, found, events)));
-    let allowed = rivals::allowed(events) + 1 + u32::try_from(events.list.len()).unwrap_or(u32::MAX) / FOR_A_SURPRISE;
+    let allowed = rivals::allowed(events);
     let open = OPEN * coin(events);
     let fits = fits.filter(|(crowded, _)| crowded.is_visible(events.sigma));
     let mut fits: Vec<_> = fits.filter(|(_, fit)| fit.surprises <= allowed && fit.log_likelihood > open).collect();
     fits.sort_by(|a, b| a.1.bic.total_cmp(&b.1.bic));
     let (best, fit) = fits.first().cloned()?;
+    if best.is_too_sure(events) {
+        return None;
+    }
     let alike = fits[1..].iter().filter(|(_, other)| other.bic < fit.bic + clear);
     let alike = alike.map(|(crowded, _)| crowded.theory.kind).collect();
     let (measured, others) = ends::measured(&best, fit.log_likelihood, events)?;
-    Some(Shared { fit, measured, others, alike })
+    // What explains a few odd refusals only is as likely something that nobody knows.
+    let rate = best.theory.rate().unwrap_or(f64::INFINITY);
+    (others.interval.low >= FEWEST * rate).then_some(Shared { fit, measured, others, alike })
 }
 
 /// An explanation with the rate of others as one more parameter.
@@ -122,13 +130,39 @@ impl Crowded {
     /// How well it explains the events; `None` as soon as that is worse than the floor. Arrivals are taken to be less sure
     /// by so many seconds, so that a search finds its way.
     pub(super) fn score(&self, events: &Events, blur: f64, floor: f64) -> Option<Score> {
-        let first = events.list.first()?.at.as_secs_f64();
+        let mut explained = Score { log_likelihood: 0.0, surprises: 0 };
+        self.judge(events, blur, |likely| {
+            explained.log_likelihood += evidence(likely);
+            explained.surprises += u32::from(likely < SURPRISE);
+            explained.log_likelihood >= floor
+        })
+        .then_some(explained)
+    }
+
+    /// Whether what was seen is far less likely than it would be if this were true. Then its chances are wrong, however
+    /// much better it explains the events than others do.
+    fn is_too_sure(&self, events: &Events) -> bool {
+        let (mut surplus, mut variance) = (0.0, 0.0);
+        self.judge(events, 0.0, |likely| {
+            let (seen, other) = (evidence(likely), evidence(1.0 - likely));
+            surplus += seen - likely * seen - (1.0 - likely) * other;
+            variance += likely * (1.0 - likely) * (seen - other).powi(2);
+            true
+        });
+        surplus < -TOO_SURE * f64::max(variance, 1.0).sqrt()
+    }
+
+    /// Hands on how likely each outcome is by what was seen before, until that is no longer wanted; whether it was to the
+    /// end.
+    fn judge(&self, events: &Events, blur: f64, mut is_wanted: impl FnMut(f64) -> bool) -> bool {
+        let Some(first) = events.list.first().map(|event| event.at.as_secs_f64()) else {
+            return false;
+        };
         let mut limiter = match self.theory.kind.family {
             Family::FirstRequestWindow | Family::ClockWindow => Limiter::Windows(Windows::new(*self, first)),
             Family::SlidingLog => Limiter::SlidingLog(SlidingLog::new(*self, first)),
             _ => Limiter::Bucket(Bucket::new(*self, first)),
         };
-        let mut explained = Score { log_likelihood: 0.0, surprises: 0 };
         for event in &events.list {
             let Some(admitted) = event.admitted else {
                 continue;
@@ -138,13 +172,11 @@ impl Crowded {
                 Limiter::SlidingLog(log) => log.judge(event, blur, admitted),
                 Limiter::Bucket(bucket) => bucket.judge(event, blur, admitted),
             };
-            explained.log_likelihood += evidence(likely);
-            explained.surprises += u32::from(likely < SURPRISE);
-            if explained.log_likelihood < floor {
-                return None;
+            if !is_wanted(likely) {
+                return false;
             }
         }
-        Some(explained)
+        true
     }
 }
 
