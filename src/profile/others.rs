@@ -72,7 +72,7 @@ pub(super) fn explain(events: &Events, clear: f64) -> Option<Shared> {
     let events = &events.first(MOST);
     let fits = search::search(events).into_iter().map(|(crowded, found)| (crowded, fit_of(&crowded, found, events)));
     let allowed = rivals::allowed(events);
-    let open = OPEN * coin(events);
+    let open = OPEN * rivals::coin(events);
     let fits = fits.filter(|(crowded, _)| crowded.is_visible(events.sigma));
     let mut fits: Vec<_> = fits.filter(|(_, fit)| fit.surprises <= allowed && fit.log_likelihood > open).collect();
     fits.sort_by(|a, b| a.1.bic.total_cmp(&b.1.bic));
@@ -93,16 +93,6 @@ fn fit_of(crowded: &Crowded, found: Score, events: &Events) -> Fit {
     let mut fit = scored(Hypothesis::single(crowded.theory), found, events);
     fit.bic += real(events.list.len()).max(1.0).ln();
     fit
-}
-
-/// The log-likelihood if all are refused with one chance, whatever came before them.
-fn coin(events: &Events) -> f64 {
-    let decided: Vec<_> = events.list.iter().filter_map(|event| event.admitted).collect();
-    let of_outcome = |outcome: bool| {
-        let same = real(decided.iter().filter(|admitted| **admitted == outcome).count());
-        if same > 0.0 { same * (same / real(decided.len())).ln() } else { 0.0 }
-    };
-    of_outcome(true) + of_outcome(false)
 }
 
 /// A limiter that others use, too.

@@ -129,14 +129,17 @@ pub(super) fn allowed(events: &Events) -> u32 {
 /// A kind whose edges are all closer together than arrivals are sure is never surprised: a limit on requests in flight
 /// that are answered at once says as little as a coin, which Schwarz's criterion of the coin shows.
 pub(super) fn is_chance(fit: &Fit, events: &Events, clear: f64) -> bool {
+    fit.bic > real(events.list.len()).max(1.0).ln() - 2.0 * coin(events) - clear
+}
+
+/// The log-likelihood of the outcomes if all are refused with one chance, whatever came before them.
+pub(super) fn coin(events: &Events) -> f64 {
     let decided: Vec<_> = events.list.iter().filter_map(|event| event.admitted).collect();
-    let count = real(decided.len());
     let of_outcome = |outcome: bool| {
         let same = real(decided.iter().filter(|admitted| **admitted == outcome).count());
-        if same > 0.0 { same * (same / count).ln() } else { 0.0 }
+        if same > 0.0 { same * (same / real(decided.len())).ln() } else { 0.0 }
     };
-    let chance = count.max(1.0).ln() - 2.0 * (of_outcome(true) + of_outcome(false));
-    fit.bic > chance - clear
+    of_outcome(true) + of_outcome(false)
 }
 
 /// The highest rate over a stretch of at least ten requests without a refusal.

@@ -67,7 +67,7 @@ fn what_others_send_explains_refusals_by_the_right_kind_and_by_no_other() {
             let others = share * 10.0;
             let log = log(&truth, others, 0.0);
             let found = likely(&log, truth, others);
-            let open = OPEN * coin(&Events::of(&log));
+            let open = OPEN * rivals::coin(&Events::of(&log));
             assert!(found.log_likelihood > open, "{truth:?} {share} {found:?} {open}");
             for other in kinds.into_iter().filter(|other| other.kind != truth.kind) {
                 let wrong = likely(&log, other, others);
@@ -95,7 +95,7 @@ fn refusals_at_random_are_not_explained_by_others() {
     for truth in [small, theory(Family::SlidingLog, 30, 3.0), theory(Family::TokenBucket, 30, 0.1)] {
         for others in [0.5, 2.0, 8.0] {
             let found = likely(&log, truth, others);
-            let is_explained = found.surprises <= 3 && found.log_likelihood > OPEN * coin(&Events::of(&log));
+            let is_explained = found.surprises <= 3 && found.log_likelihood > OPEN * rivals::coin(&Events::of(&log));
             assert!(!is_explained, "{truth:?} {others} {found:?}");
         }
     }
