@@ -10,7 +10,10 @@ const LIMITS: usize = 4;
 const CLOCKS: usize = 12;
 
 /// At most about so many combinations of a bucket and a clock are tried.
-const TICKING: usize = 4_000;
+const TICKING: usize = 6_000;
+
+/// A tick that is shorter than this part of what it takes to regain a request is as good as none.
+const SHORTEST_TICK: f64 = 0.2;
 
 /// The longest time between two turns has at most so many cycles.
 const PARTS: u32 = 24;
@@ -206,7 +209,8 @@ impl Clues {
         // Far more combinations than there is time for: of each clock the same number of buckets, not the same ones.
         let every = (buckets.len() * clocks.len()).div_ceil(TICKING).max(1);
         let of_clock = |(n, (tick, phase)): (usize, (f64, f64))| {
-            let gains = buckets.iter().filter(move |bucket| tick > bucket.time * 0.9).skip(n % every).step_by(every);
+            let gains =
+                buckets.iter().filter(move |bucket| tick > bucket.time * SHORTEST_TICK).skip(n % every).step_by(every);
             gains.map(move |bucket| Theory { phase, tick, ..*bucket })
         };
         clocks.into_iter().enumerate().flat_map(of_clock).collect()
