@@ -12,10 +12,12 @@
 #[path = "../tests/profile/zoo.rs"]
 mod zoo;
 
+use std::time::Duration;
 use std::{fs, io};
 
-use patchload::profile::{Family, Log, Profiler, fit};
-use zoo::{Network, QUIET, draw, kinds, plan, run};
+use patchload::profile::{Log, Profiler, fit};
+use rustix::time::{ClockId, clock_gettime};
+use zoo::{QUIET, behind, draw, kinds, plan, run};
 
 const REQUESTS: usize = 5_000;
 const SEEDS: u64 = 5;
@@ -23,21 +25,17 @@ const SEEDS: u64 = 5;
 /// Seconds of CPU, and megabytes of memory.
 const BOUNDS: (f64, f64) = (1.0, 200.0);
 
-/// The kernel counts CPU time in hundredths of a second.
-const TICKS: f64 = 100.0;
-
 #[expect(clippy::print_stdout, reason = "a bench prints what it measures")]
 fn main() -> io::Result<()> {
     let mut most: f64 = 0.0;
     for kind in kinds() {
         for seed in 1..=SEEDS {
             let (_, mut server) = draw(kind, seed);
-            let service = if kind.family == Family::Concurrency { 0.1 } else { 0.0 };
-            let profiler = run(&mut server, Network { service, ..QUIET }, Profiler::new(plan(kind)), seed);
+            let profiler = run(&mut server, behind(QUIET, kind), Profiler::new(plan(kind)), seed);
             let log: Log = profiler.log().observations().iter().copied().take(REQUESTS).collect();
-            let before = cpu()?;
+            let before = cpu();
             let found = fit(&log).first().map(|fit| fit.hypothesis.tiers[0].kind.to_string()).unwrap_or_default();
-            let took = cpu()? - before;
+            let took = cpu() - before;
             most = most.max(took);
             println!("{took:5.2} s for {:5} requests of {kind}: {found}", log.observations().len());
         }
@@ -48,11 +46,10 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Seconds of CPU that this process has taken: fields 14 and 15 of its `stat`, counted from the name in brackets.
-fn cpu() -> io::Result<f64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    Ok(fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / TICKS)
+/// Seconds of CPU that this process has taken.
+fn cpu() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default().as_secs_f64()
 }
 
 /// The most memory that this process ever had, in megabytes.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use patchload::profile::{Family, Hypothesis, Kind, Plan, Profiler, Shared, Stopped, Theory, Verdict};
 use statrs::distribution::{Binomial, DiscreteCDF};
-use zoo::{NOISY, Network, QUIET, Server, draw, kinds, needed, plan, run, watched};
+use zoo::{NOISY, Network, QUIET, Server, behind, draw, kinds, needed, plan, run, watched};
 
 /// How the profiles of one kind went.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ const CLOCK: f64 = 0.001;
 
 impl Tally {
     fn add(&mut self, profiled: &Profiled) {
-        let Profiled { truth, profiler, arrivals } = profiled;
+        let Profiled { truth, profiler, need } = profiled;
         let finding = profiler.finding();
         self.requests += profiler.log().observations().len();
         let best = finding.best.as_ref().map(|fit| &fit.hypothesis);
@@ -58,9 +58,8 @@ impl Tally {
             self.timed += 1;
             self.time_close += u32::from((f64::midpoint(time.low, time.high) / truth.time - 1.0).abs() < 0.005);
             self.covered += u32::from(time.low <= truth.time && truth.time <= time.high);
-            if matches!(truth.kind.family, Family::FirstRequestWindow | Family::SlidingLog) {
-                let (low, high) = needed(truth, arrivals);
-                let width = (time.high - time.low) / (high - low + 2.0 * CLOCK);
+            if let Some(need) = need {
+                let width = (time.high - time.low) / need;
                 self.needs += 1;
                 self.widths += width;
                 self.widest = self.widest.max(width);
@@ -71,20 +70,23 @@ impl Tally {
     }
 }
 
-/// A limiter, its profile, and the arrivals that only the limiter saw.
+/// A limiter and its profile.
 struct Profiled {
     truth: Theory,
     profiler: Profiler,
-    arrivals: Vec<(Duration, bool)>,
+    /// How wide the interval of the time must be at least, in seconds; `None` where nobody looked.
+    need: Option<f64>,
 }
 
 fn profile(kind: Kind, seed: u64, network: Network) -> Profiled {
     let (truth, mut server) = draw(kind, seed);
-    // The answer to a request that is admitted takes a while, or nobody could see how many are in flight.
-    let service = if kind.family == Family::Concurrency { 0.1 } else { 0.0 };
-    let network = Network { service, ..network };
-    let (profiler, arrivals) = watched(&mut server, network, Profiler::new(plan(kind)), seed);
-    Profiled { truth, profiler, arrivals }
+    let (profiler, arrivals) = watched(&mut server, behind(network, kind), Profiler::new(plan(kind)), seed);
+    let is_window = matches!(kind.family, Family::FirstRequestWindow | Family::SlidingLog);
+    let need = (is_window && profiler.finding().verdict == Verdict::Identified).then(|| {
+        let (low, high) = needed(&truth, &arrivals);
+        high - low + 2.0 * CLOCK
+    });
+    Profiled { truth, profiler, need }
 }
 
 fn tally(kinds: &[Kind], seeds: u64, network: Network) -> Tally {

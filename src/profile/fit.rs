@@ -30,8 +30,8 @@ const HOPELESS: f64 = 60.0;
 /// By how much Schwarz's criterion may be higher for a kind that is still of interest.
 const NEAR_ENOUGH: f64 = 12.0;
 
-/// Starts of each kind that a coarse search leaves, those that are made finer by early events, those that are chosen by all events, and of these the ones
-/// that go on to the end.
+/// Starts of each kind that a coarse search leaves, those that are made finer by early events, those that are chosen by all
+/// events, and of these the ones that go on to the end.
 const MANY: usize = 120;
 const PROMISING: usize = 6;
 const CHOSEN: usize = 3;
@@ -171,13 +171,12 @@ fn best_of(fits: &[Fit]) -> f64 {
 fn search_anew(events: &Events, fits: &mut Vec<Fit>) {
     let mut clues = Clues::of(events);
     let together = (clues.cold.0 / CHUNKS).clamp(1, MOST_TOGETHER);
-    let thinned = events.thinned(together).first(EARLY);
-    let early = events.first(thinned.requests());
-    // The early events are to tell where the windows of a clock begin.
-    clues.phases = Clues::of(&early).edges;
     let all = events.thinned(together);
+    let early = all.first(EARLY);
+    // The early events are to tell where the windows of a clock begin.
+    clues.phases = Clues::of(&events.first(early.requests())).edges;
     // Kinds with a penalty have so many starts that they are searched for only where none without one explains everything.
-    for wave in kinds_of(&early).chunk_by(|a, b| (a.penalty == Penalty::None) == (b.penalty == Penalty::None)) {
+    for wave in kinds_of(events).chunk_by(|a, b| (a.penalty == Penalty::None) == (b.penalty == Penalty::None)) {
         let mut wave = wave.to_vec();
         wave.retain(|kind| is_worth_a_search(*kind, fits, events));
         let explains = |fit: &Fit| events.unsure > 0 && fit.surprises <= rivals::allowed(events);
@@ -229,10 +228,9 @@ fn contenders(kinds: Vec<Kind>, clues: &Clues, events: &Events, early: &Events) 
     found
 }
 
-/// What each kind comes to roughly, judged by early events alone.
+/// What each kind comes to roughly, judged by early events alone, those that came together counted as one.
 fn rough(kinds: Vec<Kind>, clues: &Clues, events: &Events, early: &Events) -> Vec<Vec<Theory>> {
-    let thinned = early.thinned((clues.cold.0 / CHUNKS).clamp(1, MOST_TOGETHER));
-    let search = Search { events: &thinned, floor: f64::NEG_INFINITY };
+    let search = Search { events: early, floor: f64::NEG_INFINITY };
     // Counters in whole requests are so like those that are not that they begin where those are promising.
     let (floored, others): (Vec<_>, Vec<_>) = kinds.into_iter().partition(|kind| kind.family == Family::FlooredCounter);
     let mut starts: Vec<_> = others.into_iter().map(|kind| search.own(clues.starts_of(kind))).collect();

@@ -23,12 +23,6 @@ use super::theory::{Family, Hypothesis, Kind, Theory};
 use sliding::{Bucket, SlidingLog};
 use windows::Windows;
 
-/// The share of outcomes that nothing explains.
-const UNEXPLAINED: f64 = 0.002;
-
-/// An outcome of less probability than this is a surprise.
-const SURPRISE: f64 = 1e-3;
-
 /// A limiter, and what others send to it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Crowded {
@@ -120,10 +114,9 @@ impl Crowded {
     /// How well it explains the events; `None` as soon as that is worse than the floor. Arrivals are taken to be less sure
     /// by so many seconds, so that a search finds its way.
     pub(super) fn score(&self, events: &Events, blur: f64, floor: f64) -> Option<Score> {
-        let mut explained = Score { log_likelihood: 0.0, surprises: 0 };
+        let mut explained = Score::default();
         self.judge(events, blur, |likely| {
-            explained.log_likelihood += evidence(likely);
-            explained.surprises += u32::from(likely < SURPRISE);
+            explained.add(likely);
             explained.log_likelihood >= floor
         })
         .then_some(explained)

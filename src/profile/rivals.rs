@@ -87,7 +87,8 @@ fn those(fits: &[Fit], is_close: impl Fn(&Fit, &Fit) -> bool) -> Vec<Fit> {
 }
 
 /// What the limiter may also be because a network like this hides the difference: whatever is whole again before arrivals
-/// are sure looks like a bucket, and a bucket that is empty for a moment only like a queue.
+/// are sure looks like a bucket, a bucket that is empty for a moment only like a queue, and a window that is as long as
+/// answers take like a limit on requests in flight.
 pub(super) fn hidden(best: &Fit, fits: &[Fit], events: &Events) -> Vec<Kind> {
     let [theory] = best.hypothesis.tiers[..] else {
         return Vec::new();

@@ -35,7 +35,7 @@ const LATEST: f64 = 4.0;
 const SLACK: f64 = 5.0;
 
 /// How well a hypothesis explains the events.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Score {
     /// The natural logarithm of the likelihood.
     pub(super) log_likelihood: f64,
@@ -70,7 +70,12 @@ pub(super) fn evidence(probability: f64) -> f64 {
         // The logarithm of what is left of certainty, without the cost of taking it for most of all events.
         return CERTAINLY;
     }
-    (UNEXPLAINED + (1.0 - 2.0 * UNEXPLAINED) * probability).ln()
+    softened(probability).ln()
+}
+
+/// The probability of an outcome to which a model gives one, and which no model may explain.
+pub(super) fn softened(probability: f64) -> f64 {
+    UNEXPLAINED + (1.0 - 2.0 * UNEXPLAINED) * probability
 }
 
 /// Scores a hypothesis against all events; `None` as soon as it is below the floor.
@@ -86,7 +91,7 @@ pub(super) fn score(events: &Events, hypothesis: &Hypothesis, terms: Terms) -> O
         return judge.run(&mut [Replay::new(hypothesis)], &events.list, terms.floor);
     }
     let mut replays = vec![Replay::new(hypothesis); if events.has_spikes { 2 } else { 1 }];
-    let mut score = Score { log_likelihood: 0.0, surprises: 0 };
+    let mut score = Score::default();
     for (piece, otherwise) in events.pieces() {
         let floor = terms.floor - score.log_likelihood;
         let found = match otherwise {
@@ -114,7 +119,7 @@ struct Judge {
 impl Judge {
     /// The score of events in this order; `None` as soon as it is below the floor.
     fn run(&self, replays: &mut [Replay], list: &[Event], floor: f64) -> Option<Score> {
-        let mut score = Score { log_likelihood: 0.0, surprises: 0 };
+        let mut score = Score::default();
         let mut early: Vec<Early> = Vec::new();
         for event in list {
             let request = Request { at: event.at, done: event.done, count: event.count, slack: event.sigma * SLACK };
@@ -157,7 +162,7 @@ impl Judge {
             for order in &orders {
                 let mut tried = replay.clone();
                 let score = self.run(std::slice::from_mut(&mut tried), order, f64::NEG_INFINITY);
-                let score = score.unwrap_or(Score { log_likelihood: 0.0, surprises: 0 });
+                let score = score.unwrap_or_default();
                 // Hardly better is not better: what follows may tell more.
                 let is_better = |best: &(Score, Replay)| score.log_likelihood > best.0.log_likelihood + HARDLY;
                 if best.as_ref().is_none_or(is_better) {
@@ -203,7 +208,7 @@ impl Judged {
 
 impl Score {
     /// Adds an outcome of which the probability is given.
-    fn add(&mut self, probability: f64) {
+    pub(super) fn add(&mut self, probability: f64) {
         self.log_likelihood += evidence(probability);
         self.surprises += u32::from(probability < SURPRISE);
     }

@@ -321,6 +321,12 @@ pub(crate) fn draw(kind: Kind, seed: u64) -> (Theory, Server) {
     (theory, server)
 }
 
+/// A network with a limiter of a kind behind it: the answer to a request that is admitted takes a while where nobody could
+/// see otherwise how many are in flight.
+pub(crate) fn behind(network: Network, kind: Kind) -> Network {
+    Network { service: if kind.family == Family::Concurrency { 0.1 } else { 0.0 }, ..network }
+}
+
 /// What a profile of a kind may cost.
 pub(crate) fn plan(kind: Kind) -> Plan {
     let widest = if kind.family == Family::Concurrency { 1_100 } else { 256 };

@@ -3,7 +3,7 @@
 use super::belief::{Belief, Drift};
 use super::{Crowded, portions_of};
 use crate::profile::events::Event;
-use crate::profile::score::admission;
+use crate::profile::score::{admission, softened};
 use crate::profile::theory::Family;
 
 /// Histories that are kept, fewer where arrivals are unsure anyway, and how much likelier than those that are not.
@@ -74,7 +74,7 @@ impl Windows {
             let room = branch.others.up_to(left);
             let likely = if admitted { room } else { 1.0 - room };
             total += branch.chance * likely;
-            branch.chance *= super::UNEXPLAINED + (1.0 - 2.0 * super::UNEXPLAINED) * likely;
+            branch.chance *= softened(likely);
             branch.others.learn(left, admitted);
             branch.own += u32::from(admitted);
         }
