@@ -10,7 +10,7 @@ use super::theory::Theory;
 const FINEST: Duration = Duration::from_millis(1);
 
 /// An answer that took so many times longer than is usual tells little of when the request arrived.
-const SPIKE: u32 = 5;
+const SPIKE: u32 = 3;
 
 /// Arrivals within so many standard deviations came at about the same time.
 const TOGETHER: f64 = 8.0;
@@ -235,16 +235,18 @@ impl Events {
             }
             end += 1;
         }
-        if end == start + 1 && self.is_crossing(start) { end + 1 } else { end }
+        if end == start + 1 { self.crossed_until(start) } else { end }
     }
 
-    /// Whether an event and the next one, of which nothing else is unsure, may have arrived in the other order.
-    fn is_crossing(&self, start: usize) -> bool {
-        let (Some(one), Some(other)) = (self.list.get(start), self.list.get(start + 1)) else {
-            return false;
+    /// The end of those that an event, of which nothing else is unsure, may have arrived after though it is taken to have
+    /// come before them; one further where there are none.
+    fn crossed_until(&self, start: usize) -> usize {
+        let (one, later) = (&self.list[start], &self.list[start + 1..]);
+        let is_crossed = |n: &usize| {
+            let is_alone = later.get(n + 1).is_none_or(|next| next.due != later[*n].due);
+            is_alone && !later[*n].is_spike && self.may_have_crossed(one, &later[*n])
         };
-        let is_alone = self.list.get(start + 2).is_none_or(|next| next.due != other.due);
-        is_alone && !other.is_spike && self.may_have_crossed(one, other)
+        start + 1 + (0..later.len()).take_while(is_crossed).count()
     }
 
     /// Whether an event and one that is taken to be later were both under way when either may have arrived, so that the
@@ -334,30 +336,55 @@ impl Events {
     }
 }
 
-/// The other orders of a piece: spikes as late as may be, of requests sent at once the refused ones first, or both; of two
-/// that may have crossed the later one first.
+/// The other orders of a piece: spikes as late as may be, all or those of one outcome, of requests sent at once the refused
+/// ones first, or both; where one may have arrived after those that seem to follow it, that one last.
 fn other_orders(piece: &[Event]) -> Vec<Vec<Event>> {
-    if let [one, other] = piece
-        && one.due != other.due
-        && !(one.is_spike || other.is_spike)
-    {
-        let mut crossed = [*other, *one];
+    let is_crossing = piece.len() > 1 && piece.windows(2).all(|pair| pair[0].due != pair[1].due);
+    if is_crossing && !piece.iter().any(|event| event.is_spike) {
+        let mut crossed = piece.to_vec();
+        crossed.rotate_left(1);
         in_order(&mut crossed);
-        return vec![crossed.to_vec()];
+        return vec![crossed];
     }
-    let has_spikes = piece.iter().any(|event| event.is_spike);
+    let outcome_of = |event: &Event| event.is_spike.then_some(event.admitted == Some(true));
+    let spikes: Vec<_> = piece.iter().filter_map(outcome_of).collect();
+    let late: &[Late] = match spikes[..] {
+        [] => &[Late::None],
+        [first, ..] if spikes.iter().all(|outcome| *outcome == first) => &[Late::None, Late::All],
+        _ => &[Late::None, Late::All, Late::Admitted, Late::Refused],
+    };
     let is_mixed = |group: &[Event]| group.iter().any(|event| event.admitted != group[0].admitted);
     let mixed = piece.chunk_by(|a, b| a.due == b.due).any(is_mixed);
-    let late: &[bool] = if has_spikes { &[false, true] } else { &[false] };
     let reversed: &[bool] = if mixed { &[false, true] } else { &[false] };
     let all = late.iter().flat_map(|late| reversed.iter().map(move |reversed| (*late, *reversed)));
     all.skip(1).map(|(late, reversed)| order(piece, late, reversed)).collect()
 }
 
-fn order(piece: &[Event], late: bool, reversed: bool) -> Vec<Event> {
+/// Which spikes arrived as late as may be; the others arrived as early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Late {
+    None,
+    All,
+    Admitted,
+    Refused,
+}
+
+impl Late {
+    fn holds(self, event: &Event) -> bool {
+        event.is_spike
+            && match self {
+                Self::None => false,
+                Self::All => true,
+                Self::Admitted => event.admitted == Some(true),
+                Self::Refused => event.admitted != Some(true),
+            }
+    }
+}
+
+fn order(piece: &[Event], late: Late, reversed: bool) -> Vec<Event> {
     let mut groups: Vec<_> = piece.chunk_by(|a, b| a.due == b.due).map(<[Event]>::to_vec).collect();
     for group in &mut groups {
-        for event in group.iter_mut().filter(|event| late && event.is_spike) {
+        for event in group.iter_mut().filter(|event| late.holds(event)) {
             event.at = event.latest;
         }
         group.sort_by_key(|event| (event.is_spike, (event.admitted == Some(true)) == reversed));

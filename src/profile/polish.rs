@@ -13,6 +13,9 @@ const LIMITS: [i32; 4] = [-2, -1, 1, 2];
 /// they are judged.
 const LENGTHS: (f64, u32, u32) = (2.5, 400, 3);
 
+/// The same next to a length, where arrivals are sure enough to tell apart what differs by so little.
+const CLOSE: (f64, u32, u32) = (1.006, 96, 10);
+
 /// By how many times a block may have been taken for shorter or longer than it is.
 const CHAINS: [f64; 4] = [0.5, 2.0, 1.0 / 3.0, 3.0];
 
@@ -34,6 +37,10 @@ pub(super) fn polish(best: &mut Fit, events: &Events) {
     let search = Search { events, floor: f64::NEG_INFINITY };
     let limits = LIMITS.into_iter().filter_map(|off| theory.limit.checked_add_signed(off));
     refine(best, &search, limits.filter(|limit| *limit > 0).map(|limit| Theory { limit, ..theory }));
+    if best.surprises > 0 {
+        // Only what lies on a narrow plateau explains everything, and no slope around it leads there.
+        refine(best, &search, likeliest(&search, &lengths(best, CLOSE), CLOSE.2).into_iter());
+    }
     if theory.kind.penalty == Penalty::None {
         return;
     }
@@ -52,12 +59,15 @@ pub(super) fn polish(best: &mut Fit, events: &Events) {
         refine(best, &search, chains.into_iter());
     }
     if best.surprises > 0 {
-        let theory = best.hypothesis.tiers[0];
-        let (factor, count, level) = LENGTHS;
-        let lengths = spaced(theory.time / factor, theory.time * factor, count);
-        let lengths: Vec<_> = lengths.map(|time| Theory { time, ..theory }).collect();
-        refine(best, &search, likeliest(&coarse, &lengths, level).into_iter());
+        refine(best, &search, likeliest(&coarse, &lengths(best, LENGTHS), LENGTHS.2).into_iter());
     }
+}
+
+/// So many lengths of time around that of a fit, as far as a factor.
+fn lengths(fit: &Fit, (factor, count, _): (f64, u32, u32)) -> Vec<Theory> {
+    let theory = fit.hypothesis.tiers[0];
+    let lengths = spaced(theory.time / factor, theory.time * factor, count);
+    lengths.map(|time| Theory { time, ..theory }).collect()
 }
 
 /// The best fit from any of these on, if it is better.

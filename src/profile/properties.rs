@@ -132,6 +132,30 @@ proptest! {
     }
 
     #[test]
+    fn a_request_that_others_overtake_at_an_edge_is_no_surprise(
+        stall in 1.0..30.0_f64, edge in 0.0..1.0_f64, held_up in 0.0..1.0_f64,
+    ) {
+        let theory = Theory { limit: 40, time: 0.1, kind: Kind::plain(Family::FirstRequestWindow), phase: 0.0, tick: 0.0, penalty: 0.0 };
+        let ms = |value: f64| Duration::from_secs_f64(value / 1e3);
+        let refused = Answer::Refused { retry_after: None };
+        // The window is used up at once. Of what is sent just before its end the first is held up, and of the others only
+        // the answers.
+        let mut log: Vec<_> = (0..40).map(|_| observation(ms(0.0), ms(0.0), Answer::Admitted)).collect();
+        log.extend((1..60).map(|n| observation(ms(f64::from(n)), ms(f64::from(n)), refused)));
+        let began = 100.0 - edge * stall;
+        for n in 0..40_u32 {
+            let sent = began + 1.5 * f64::from(n);
+            let received = (began + stall).max(sent);
+            let arrived = sent + (received - sent) * if n == 0 { held_up } else { 0.0 };
+            log.push(observation(ms(sent), ms(received), if arrived < 100.0 { refused } else { Answer::Admitted }));
+        }
+        let events = Events::of(&log.into_iter().collect());
+        let terms = Terms { blur: 0.0, floor: f64::NEG_INFINITY };
+        let found = score(&events, &Hypothesis::single(theory), terms).unwrap();
+        prop_assert_eq!(found.surprises, 0);
+    }
+
+    #[test]
     fn a_course_never_sends_more_than_it_says(
         most in 0..200_u32, first in 1..50_u32, refusals in 1..6_u32, count in 0..60_u32,
         answers in prop::collection::vec(any::<Option<bool>>(), 1..50),
