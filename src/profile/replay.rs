@@ -75,15 +75,19 @@ impl Tier {
         self.opening = self.limiter.opening(&self.state, 1);
     }
 
+    /// Whether a refusal leaves no trace.
+    fn forgets_refusals(&self) -> bool {
+        !self.limiter.counts_refused && self.limiter.penalty.is_zero()
+    }
+
     /// Notes a refusal, which is this tier's `own` where it alone, or as late as any other, would admit the request.
     fn refuse(&mut self, request: Request, own: bool) {
-        let counts = self.limiter.counts_refused;
-        if !counts && self.limiter.penalty.is_zero() {
+        if self.forgets_refusals() {
             return;
         }
         let arrival = self.arrival(request.at, request.count);
         self.limiter.note_refused(&mut self.state, arrival, own);
-        if counts {
+        if self.limiter.counts_refused {
             self.last = arrival.at;
         }
         self.opening = self.limiter.opening(&self.state, 1);
@@ -176,6 +180,9 @@ impl Replay {
                     in_flight.done.insert(place, request.done);
                 }
             }
+            return;
+        }
+        if self.tiers.iter().all(Tier::forgets_refusals) {
             return;
         }
         let least = self.margin(request.at);

@@ -61,6 +61,6 @@ pub(super) trait Rule {
         if cost > self.limit() {
             return None;
         }
-        if self.over(used, at, cost) == 0 { Some(at) } else { self.frees(used, at, cost) }
+        if self.room(used, at) >= product(cost, self.parts()) { Some(at) } else { self.frees(used, at, cost) }
     }
 }

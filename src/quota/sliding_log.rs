@@ -74,7 +74,9 @@ impl Rule for SlidingLog {
     }
 
     fn room(&self, log: &Log, at: u64) -> i128 {
-        let over = log.entries.partition_point(|entry| self.end(entry) <= at);
+        // Right after something was added, which is when most ask, nothing is over.
+        let is_any_over = log.entries.front().is_some_and(|oldest| self.end(oldest) <= at);
+        let over = if is_any_over { log.entries.partition_point(|entry| self.end(entry) <= at) } else { 0 };
         let before = over.checked_sub(1).map_or(log.forgotten, |last| log.entries[last].total);
         i128::from(self.window.limit) - i128::from(log.total() - before)
     }
