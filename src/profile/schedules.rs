@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::course::{Course, Leg, Stop};
 use super::imagine::{World, lead};
 use super::replay::Replay;
-use super::theory::{Family, Hypothesis, Penalty, Theory, seconds};
+use super::theory::{Family, Hypothesis, Penalty, Refusals, Theory, seconds};
 
 /// Polls around the instants at which two hypotheses differ.
 const EDGE_POLLS: u32 = 14;
@@ -22,6 +22,9 @@ const BEYOND: u32 = 4;
 const DENSE: f64 = 0.29;
 const MOST_DENSE: u32 = 150;
 const SOME: f64 = 0.8;
+
+/// Requests that may have been refused since a bucket was full, where they count.
+const DEBTS: [f64; 3] = [2.0, 4.0, 8.0];
 
 /// The share of the log-likelihood that must be expected before a course is worth while.
 const WORTH: f64 = 3.0;
@@ -186,6 +189,10 @@ fn between(one: &Theory, other: &Theory) -> Vec<Schedule> {
     let middle = Leg::Since(seconds((one.time * other.time).sqrt()));
     let after = |rest: f64, last: Leg| Schedule::new(vec![pause(1.1 * rest), burst.clone(), middle.clone(), last]);
     let mut found = vec![after(recovery, saturate(limit))];
+    if one.kind.is_bucket() && one.kind.refusals == Refusals::Counted {
+        // Refusals have used up what is regained next, so it takes longer until a bucket is full again.
+        found.extend(DEBTS.map(|times| after(recovery + times * one.time.max(other.time), saturate(limit))));
+    }
     if one.kind.penalty != Penalty::None {
         let few = Leg::Burst { most: 2, first: 1, refusals: 1 };
         let window = if one.kind.is_bucket() { recovery } else { one.time.max(other.time) };
