@@ -126,11 +126,6 @@ impl Course {
         self.legs.len() < 2 && self.legs.front().is_none_or(is_over)
     }
 
-    /// Leaves out all that was to follow.
-    pub(super) fn end(&mut self) {
-        self.legs.clear();
-    }
-
     /// How long a round waits from now on for an answer that does not come.
     pub(super) fn be_patient(&mut self, patience: Duration) {
         self.patience = patience;

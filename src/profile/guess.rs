@@ -18,6 +18,9 @@ const SHORTEST_TICK: f64 = 0.2;
 /// The longest time between two turns has at most so many cycles.
 const PARTS: u32 = 24;
 
+/// One block of so many at most began with a refusal of which nobody heard.
+const UNHEARD: usize = 8;
+
 /// What it costs a clock, as the logarithm of a chance, that a turn is nowhere near one of its beginnings.
 const MISFIT: f64 = -6.0;
 
@@ -89,6 +92,14 @@ impl Clues {
         u32::try_from(most).unwrap_or(u32::MAX)
     }
 
+    /// The longest block of a fixed length: none of those that were seen is over sooner, but for a few that began with a
+    /// refusal of which nobody heard.
+    fn longest_block(&self) -> f64 {
+        let mut blocks = self.blocks.clone();
+        blocks.sort_unstable_by(f64::total_cmp);
+        blocks.get(blocks.len() / UNHEARD).copied().unwrap_or(0.0)
+    }
+
     /// How long a penalty of a kind may last.
     fn penalties(&self, penalty: Penalty) -> Vec<f64> {
         match penalty {
@@ -96,7 +107,11 @@ impl Clues {
             Penalty::Fixed => {
                 // A block that ends before the window does is never seen to end.
                 let longest = self.blocks.iter().copied().fold(0.0, f64::max);
-                distinct(self.blocks.iter().copied().chain(spaced(longest / 16.0, longest, 80)).collect(), 0.01)
+                let mut found: Vec<_> =
+                    self.blocks.iter().copied().chain(spaced(longest / 16.0, longest, 80)).collect();
+                let most = self.longest_block() * 1.1;
+                found.retain(|length| *length <= most);
+                distinct(found, 0.01)
             }
             Penalty::Extended => {
                 let shortest = self.silences.iter().copied().fold(f64::INFINITY, f64::min);

@@ -201,11 +201,6 @@ impl Profiler {
         self.course.answered(observation.due, admitted);
         self.failures = if observation.answer == Answer::Failed { self.failures + 1 } else { 0 };
         if let Answer::Refused { retry_after } = observation.answer {
-            if let Stage::Verifying(test) = &self.stage
-                && test.is_refuted(&self.log, &self.course)
-            {
-                self.course.end();
-            }
             // Another key is tried after the one under test was refused, so this one is never the first.
             self.first_refusal.get_or_insert(observation.sent);
             if let Some(wait) = retry_after.filter(|wait| *wait > self.plan.longest_retry_after) {

@@ -65,9 +65,6 @@ const BELOW: f64 = 0.95;
 /// Requests from the middle of a window to that of the next.
 const TO_THE_END: u32 = 12;
 
-/// So many refusals at a pace that was to have none are enough to learn from.
-const REFUTED: u32 = 8;
-
 /// The fewest and the most requests of a pace near the edge.
 const PACED: (u32, u32) = (60, 2_000);
 
@@ -261,12 +258,7 @@ impl Verification {
         self.parts.iter().enumerate().take(ranges.len()).map(check).collect()
     }
 
-    /// Whether the pace that is to be proven has been refused so often that the rest of the test is not worth its requests.
-    pub(super) fn is_refuted(&self, log: &Log, course: &Course) -> bool {
-        self.proof(log, course).is_some_and(|(_, proof)| proof.refused >= REFUTED)
-    }
-
-    /// The advice and the run that kept to it, as far as that went.
+    /// The advice and the run that kept to it, once that is over.
     pub(super) fn proof(&self, log: &Log, course: &Course) -> Option<(Advice, Proof)> {
         let (advice, windows) = self.proof?;
         let place = self.parts.iter().position(|part| part.is_proof)?;

@@ -43,7 +43,10 @@ pub(super) fn proof(profile: &Profile) -> Option<String> {
     let held =
         format!("{} at this limit in {} times {}", plural_of(requests, "request"), windows, duration(advice.window));
     Some(match (proof.holds(), refused) {
-        (true, _) => format!("{held}, and none of them was refused"),
+        (true, _) => {
+            let seen = duration(advice.window * windows);
+            format!("{held}, and none of them was refused; a further limit over more than {seen} may not have shown")
+        }
         (false, 0) => format!("none of {held} was refused, which is too short to prove it"),
         (false, _) => format!("NOT proven: of {held} {} refused", count(refused.into())),
     })
