@@ -10,7 +10,7 @@ use super::theory::Theory;
 const FINEST: Duration = Duration::from_millis(1);
 
 /// An answer that took so many times longer than is usual tells little of when the request arrived.
-const SPIKE: u32 = 3;
+const SPIKE: u32 = 5;
 
 /// Arrivals within so many standard deviations came at about the same time.
 const TOGETHER: f64 = 8.0;

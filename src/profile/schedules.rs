@@ -181,7 +181,7 @@ pub(super) fn exploration(theory: &Theory, number: u32, terms: Terms) -> Option<
 
 /// Two limits between which a burst just short of the quota shows the length of the window without a refusal. Where a
 /// refusal blocks, so that every one costs time, a short way to begin and to end are offered, too.
-fn between(one: &Theory, other: &Theory, sigma: f64) -> Vec<Schedule> {
+fn between(one: &Theory, other: &Theory) -> Vec<Schedule> {
     let recovery = one.recovery().max(other.recovery());
     let limit = one.capacity().min(other.capacity());
     let burst = Leg::Burst { most: limit, first: (limit / 6).max(1), refusals: 2 };
@@ -198,7 +198,7 @@ fn between(one: &Theory, other: &Theory, sigma: f64) -> Vec<Schedule> {
         let window = if one.kind.is_bucket() { recovery } else { one.time.max(other.time) };
         found.extend([recovery, window].map(|rest| after(rest, few.clone())));
         let ends = (one.time.min(other.time), one.time.max(other.time));
-        found.extend([recovery, window].iter().flat_map(|rest| counted(limit, ends, *rest, sigma)));
+        found.extend([recovery, window].iter().flat_map(|rest| counted(limit, ends, *rest)));
     }
     found
 }
@@ -207,14 +207,13 @@ fn between(one: &Theory, other: &Theory, sigma: f64) -> Vec<Schedule> {
 /// are all admitted lie around the end, and of a burst later only those are refused for which they left nothing. In a
 /// window from the first request, what came before its end has no part in the next one; of a log, what came first has left
 /// it.
-fn counted(limit: u32, (shortest, longest): (f64, f64), rest: f64, sigma: f64) -> Vec<Schedule> {
+fn counted(limit: u32, (shortest, longest): (f64, f64), rest: f64) -> Vec<Schedule> {
     let count = limit.saturating_sub(1).min(EDGE_POLLS);
     if count < 2 {
         return Vec::new();
     }
-    // Closer to each other than arrivals are sure, they would count what differs from window to window.
-    let range = ((longest - shortest) * 1.2).max(sigma * f64::from(count - 1));
-    let margin = (range - (longest - shortest)) / 2.0;
+    let margin = (longest - shortest) * 0.1;
+    let range = longest - shortest + 2.0 * margin;
     let fresh = || Leg::Pause(seconds(1.1 * rest));
     let polls = || Leg::Polls { gap: seconds(range / f64::from(count - 1)), growth: 1.0, count, stop: Stop::Never };
     let at_once = |most: u32| Leg::Burst { most, first: most, refusals: u32::MAX };
@@ -261,7 +260,7 @@ impl Pair<'_> {
                 schedules.extend(library(other));
                 schedules.extend(at_once(other, terms));
             }
-            schedules.extend(between(one, other, terms.sigma));
+            schedules.extend(between(one, other));
         }
         if let [fast, slow] = ones[..] {
             schedules.extend(stacked(&fast, &slow));

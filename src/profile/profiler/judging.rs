@@ -49,10 +49,9 @@ impl Profiler {
         let is_unexplained =
             |fit: &Fit| fit.surprises > rivals::allowed(events) || rivals::is_chance(fit, events, CLEAR);
         let is_odd = |fits: &[Fit]| fits.first().is_none_or(is_unexplained);
-        let was_odd = is_odd(&self.fits);
         self.refit(events, effort);
-        // Before it is searched for again, there must be something new, or more to go by.
-        let is_new = !was_odd || events.list.len() > self.searched + self.searched / 10;
+        // Before it is searched for again, there must be more to go by.
+        let is_new = events.list.len() > self.searched + self.searched / 10;
         if effort == Effort::Again && is_new && is_odd(&self.fits) {
             self.searched = events.list.len();
             self.refit(events, Effort::Full);
@@ -124,11 +123,6 @@ impl Profiler {
     /// Two hypotheses worth telling apart, and how; `None` when there are none, or nothing tells them apart.
     fn next_quarrel(&mut self, events: &Events, now: Duration, terms: Terms) -> Option<(Quarrel, Schedule)> {
         let best = self.fits.first()?.clone();
-        if hides_its_window(&best, events)
-            && let Some(found) = self.quarrel_within(&best, 0, events, (now, terms))
-        {
-            return Some(found);
-        }
         for rival in rivals::worth_telling(&self.fits, CLEAR) {
             let quarrel = Quarrel::between(&best, &rival);
             if let Some(schedule) = self.settle(&quarrel, events, (now, terms)) {
@@ -240,17 +234,6 @@ impl Profiler {
         let count = (terms.requests / PART_FOR_ANOTHER).min(first.capacity().saturating_mul(4).clamp(200, 1_500));
         Some(vec![Leg::Polls { gap: seconds(1.0 / rate), growth: 1.0, count, stop: Stop::Never }])
     }
-}
-
-/// Whether a block hides how long a window is. How a window is counted shows only where it is known when it ends, so that is
-/// asked first.
-fn hides_its_window(best: &Fit, events: &Events) -> bool {
-    let theory = best.hypothesis.tiers[0];
-    if theory.kind.penalty == Penalty::None || theory.kind.is_bucket() {
-        return false;
-    }
-    let [low, high] = best.ends(events, 0).map(|end| end.tiers[0].time);
-    high - low > VAGUE * high
 }
 
 /// A hypothesis with a far shorter window that explains as much: a block hides how long a window is that is over before
