@@ -46,10 +46,10 @@ impl Profiler {
         let effort = if is_due { Effort::Full } else { Effort::Again };
         self.searched = if is_due { events.list.len() } else { self.searched };
         self.finding.verdict = Verdict::Undecided;
+        self.refit(events, effort);
         let is_unexplained =
             |fit: &Fit| fit.surprises > rivals::allowed(events) || rivals::is_chance(fit, events, CLEAR);
         let is_odd = |fits: &[Fit]| fits.first().is_none_or(is_unexplained);
-        self.refit(events, effort);
         // Before it is searched for again, there must be more to go by.
         let is_new = events.list.len() > self.searched + self.searched / 10;
         if effort == Effort::Again && is_new && is_odd(&self.fits) {
