@@ -27,9 +27,9 @@ fn theory(family: Family, limit: u32, time: f64) -> Theory {
     Theory { kind: Kind::plain(family), limit, time, phase: 0.0, tick: 0.0, penalty: 0.0 }
 }
 
-fn fit(tiers: &[Theory], surprises: u32) -> Fit {
+fn fit(tiers: &[Theory], surprises: usize) -> Fit {
     let hypothesis = Hypothesis { tiers: tiers.to_vec(), lost_arrive: false };
-    Fit { hypothesis, log_likelihood: -2.5, surprises, bic: 30.0 }
+    Fit { hypothesis, log_likelihood: -2.5, surprises, stalled: 0, bic: 30.0 }
 }
 
 /// Nothing is known.
@@ -155,6 +155,14 @@ fn what_a_refusal_costs_is_said() {
         let theory = Theory { kind, penalty: 5.0, ..theory(kind.family, 10, 2.0) };
         assert_golden(name, &profile(found(Verdict::NotVerified, &[theory])));
     }
+}
+
+#[test]
+fn outcomes_that_only_a_stall_explains_are_counted() {
+    let window = theory(Family::FirstRequestWindow, 300, 60.0);
+    let finding = found(Verdict::Identified, &[window]);
+    let best = finding.best.clone().map(|best| Fit { stalled: 2, ..best });
+    assert_golden("stalled", &profile(Finding { best, ..finding }));
 }
 
 #[test]

@@ -73,7 +73,7 @@ pub(super) struct Events {
     /// Whether some arrivals are so unsure that both ends must be considered.
     pub(super) has_spikes: bool,
     /// Requests of which it is unknown whether they arrived, or when.
-    pub(super) unsure: u32,
+    pub(super) unsure: usize,
     /// Whether it is unknown of some what the limiter decided.
     pub(super) has_unknown: bool,
     /// What a round trip takes that nothing delays.
@@ -181,7 +181,7 @@ impl Events {
         let is_spike = half > self.usual * f64::from(SPIKE);
         self.has_spikes |= is_spike;
         self.has_unknown |= !decided;
-        self.unsure += u32::from(is_spike || !decided);
+        self.unsure += usize::from(is_spike || !decided);
         // What an arrival is measured from is an arrival, too, and as unsure as is usual.
         let of_arrival = if is_spike { self.usual * 2.0 } else { half.hypot(self.half_spread) / SPLIT };
         self.list.push(Event {

@@ -9,6 +9,7 @@ use super::polish;
 use super::rivals;
 use super::score::{CERTAINLY, Score, Terms, score};
 use super::search::{Free, LAST, NEAR, ROUGH, Search, apart};
+use super::stalls;
 use super::theory::{Family, Hypothesis, Kind, Penalty, Refusals, Theory};
 
 /// The parameters of one kind that explain a log best.
@@ -19,7 +20,9 @@ pub struct Fit {
     /// The natural logarithm of the likelihood.
     pub log_likelihood: f64,
     /// Outcomes that it makes all but impossible; none for the right one.
-    pub surprises: u32,
+    pub surprises: usize,
+    /// Outcomes that it makes all but impossible unless something stood still for a moment: a few, or none.
+    pub stalled: usize,
     /// Schwarz's criterion, lower is better: -2 log-likelihood + parameters x ln(requests).
     pub bic: f64,
 }
@@ -292,8 +295,8 @@ fn finalists(promising: &[Theory], thinned: &Events) -> Vec<Theory> {
 /// What a hypothesis makes of the events, as it stands.
 pub(super) fn describe(hypothesis: Hypothesis, events: &Events) -> Fit {
     let found = score(events, &hypothesis, Terms { blur: 0.0, floor: f64::NEG_INFINITY });
-    let found = found.unwrap_or(Score { log_likelihood: f64::NEG_INFINITY, surprises: 0 });
-    scored(hypothesis, found, events)
+    let found = found.unwrap_or(Score { log_likelihood: f64::NEG_INFINITY, surprises: Vec::new() });
+    scored(hypothesis, &found, events)
 }
 
 /// Whether a window is as long as answers take, as if requests in flight were counted.
@@ -308,8 +311,10 @@ fn shows_work(events: &Events) -> bool {
 }
 
 /// A hypothesis with its score.
-pub(super) fn scored(hypothesis: Hypothesis, found: Score, events: &Events) -> Fit {
+pub(super) fn scored(hypothesis: Hypothesis, found: &Score, events: &Events) -> Fit {
     let count = real(events.list.len()).max(1.0);
     let bic = f64::from(hypothesis.parameters()) * count.ln() - 2.0 * found.log_likelihood;
-    Fit { log_likelihood: found.log_likelihood, surprises: found.surprises, bic, hypothesis }
+    let stalled = stalls::explained(events, &hypothesis, &found.surprises);
+    let surprises = found.surprises.len() - stalled;
+    Fit { log_likelihood: found.log_likelihood, surprises, stalled, bic, hypothesis }
 }

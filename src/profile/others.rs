@@ -13,7 +13,7 @@ mod sliding;
 mod windows;
 
 use super::clues::real;
-use super::events::Events;
+use super::events::{Event, Events};
 use super::figures::Estimate;
 use super::finding::Measured;
 use super::fit::{Fit, scored};
@@ -64,7 +64,7 @@ const TOO_SURE: f64 = 3.0;
 /// if Schwarz's criterion says so by as much as that.
 pub(super) fn explain(events: &Events, clear: f64) -> Option<Shared> {
     let events = &events.first(MOST);
-    let fits = search::search(events).into_iter().map(|(crowded, found)| (crowded, fit_of(&crowded, found, events)));
+    let fits = search::search(events).into_iter().map(|(crowded, found)| (crowded, fit_of(&crowded, &found, events)));
     let allowed = rivals::allowed(events);
     let open = OPEN * rivals::coin(events);
     let fits = fits.filter(|(crowded, _)| crowded.is_visible(events.sigma));
@@ -83,7 +83,7 @@ pub(super) fn explain(events: &Events, clear: f64) -> Option<Shared> {
 }
 
 /// An explanation with the rate of others as one more parameter.
-fn fit_of(crowded: &Crowded, found: Score, events: &Events) -> Fit {
+fn fit_of(crowded: &Crowded, found: &Score, events: &Events) -> Fit {
     let mut fit = scored(Hypothesis::single(crowded.theory), found, events);
     fit.bic += real(events.list.len()).max(1.0).ln();
     fit
@@ -115,8 +115,8 @@ impl Crowded {
     /// by so many seconds, so that a search finds its way.
     pub(super) fn score(&self, events: &Events, blur: f64, floor: f64) -> Option<Score> {
         let mut explained = Score::default();
-        self.judge(events, blur, |likely| {
-            explained.add(likely);
+        self.judge(events, blur, |event, likely| {
+            explained.add(event, likely);
             explained.log_likelihood >= floor
         })
         .then_some(explained)
@@ -126,7 +126,7 @@ impl Crowded {
     /// much better it explains the events than others do.
     fn is_too_sure(&self, events: &Events) -> bool {
         let (mut surplus, mut variance) = (0.0, 0.0);
-        self.judge(events, 0.0, |likely| {
+        self.judge(events, 0.0, |_, likely| {
             let (seen, other) = (evidence(likely), evidence(1.0 - likely));
             surplus += seen - likely * seen - (1.0 - likely) * other;
             variance += likely * (1.0 - likely) * (seen - other).powi(2);
@@ -137,7 +137,7 @@ impl Crowded {
 
     /// Hands on how likely each outcome is by what was seen before, until that is no longer wanted; whether it was to the
     /// end.
-    fn judge(&self, events: &Events, blur: f64, mut is_wanted: impl FnMut(f64) -> bool) -> bool {
+    fn judge(&self, events: &Events, blur: f64, mut is_wanted: impl FnMut(&Event, f64) -> bool) -> bool {
         let Some(first) = events.list.first().map(|event| event.at.as_secs_f64()) else {
             return false;
         };
@@ -155,7 +155,7 @@ impl Crowded {
                 Limiter::SlidingLog(log) => log.judge(event, blur, admitted),
                 Limiter::Bucket(bucket) => bucket.judge(event, blur, admitted),
             };
-            if !is_wanted(likely) {
+            if !is_wanted(event, likely) {
                 return false;
             }
         }

@@ -98,7 +98,7 @@ fn what_a_limiter_of_any_kind_decided_never_surprises_its_own_hypothesis() {
         let events = Events::of(&decided_by(&theory, &gaps));
         let terms = Terms { blur: 0.0, floor: f64::NEG_INFINITY };
         let found = score(&events, &Hypothesis::single(theory), terms).unwrap();
-        prop_assert_eq!(found.surprises, 0);
+        prop_assert_eq!(found.surprises, vec![]);
         Ok(())
     });
 }
@@ -152,7 +152,7 @@ proptest! {
         let events = Events::of(&log.into_iter().collect());
         let terms = Terms { blur: 0.0, floor: f64::NEG_INFINITY };
         let found = score(&events, &Hypothesis::single(theory), terms).unwrap();
-        prop_assert_eq!(found.surprises, 0);
+        prop_assert_eq!(found.surprises, vec![]);
     }
 
     #[test]

@@ -121,7 +121,7 @@ pub(super) fn differing(one: &Hypothesis, other: &Hypothesis) -> Kind {
 
 /// Surprises that chance may bring where it is unknown when some requests arrived, or whether: one, and one more for
 /// every thirtieth of these, since most of them are far from any edge.
-pub(super) fn allowed(events: &Events) -> u32 {
+pub(super) fn allowed(events: &Events) -> usize {
     if events.unsure == 0 || events.is_queue { 0 } else { 1 + events.unsure / 30 }
 }
 

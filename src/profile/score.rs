@@ -35,12 +35,21 @@ const LATEST: f64 = 4.0;
 const SLACK: f64 = 5.0;
 
 /// How well a hypothesis explains the events.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Score {
     /// The natural logarithm of the likelihood.
     pub(super) log_likelihood: f64,
     /// Outcomes that it makes all but impossible.
-    pub(super) surprises: u32,
+    pub(super) surprises: Vec<Surprise>,
+}
+
+/// An outcome that a hypothesis makes all but impossible.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Surprise {
+    /// The likeliest arrival of the request, and its standard deviation in seconds.
+    pub(super) at: Duration,
+    pub(super) sigma: f64,
+    pub(super) admitted: bool,
 }
 
 /// How strictly events are judged.
@@ -62,6 +71,11 @@ pub(super) fn admission(margin: f64, sigma: f64) -> f64 {
     } else {
         1.0 / (1.0 + (-LOGISTIC * z).exp())
     }
+}
+
+/// Whether an outcome of this probability is all but impossible.
+pub(super) fn is_surprise(probability: f64) -> bool {
+    probability < SURPRISE
 }
 
 /// The log-likelihood of an outcome whose probability a model gives.
@@ -102,7 +116,7 @@ pub(super) fn score(events: &Events, hypothesis: &Hypothesis, terms: Terms) -> O
             }
         };
         score.log_likelihood += found.log_likelihood;
-        score.surprises += found.surprises;
+        score.surprises.extend(found.surprises);
         if score.log_likelihood < terms.floor {
             return None;
         }
@@ -135,7 +149,7 @@ impl Judge {
             } else {
                 let probability = judged.probability / real(replays.len());
                 if admitted || probability > DOUBTFUL {
-                    score.add(probability);
+                    score.add(event, probability);
                 } else {
                     early.push(Early { event: *event, probability, logarithm: probability.ln() });
                 }
@@ -148,7 +162,7 @@ impl Judge {
             }
         }
         for early in early {
-            score.add(early.probability);
+            score.add(&early.event, early.probability);
         }
         (score.log_likelihood >= floor).then_some(score)
     }
@@ -178,7 +192,8 @@ impl Judge {
         let best = scores.iter().map(|score| score.log_likelihood).fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = scores.iter().map(|score| (score.log_likelihood - best).exp()).sum();
         let log_likelihood = best + (sum / real(scores.len())).ln();
-        Score { log_likelihood, surprises: scores.iter().map(|score| score.surprises).min().unwrap_or(0) }
+        let least = scores.into_iter().min_by_key(|score| score.surprises.len()).unwrap_or_default();
+        Score { log_likelihood, ..least }
     }
 }
 
@@ -207,10 +222,13 @@ impl Judged {
 }
 
 impl Score {
-    /// Adds an outcome of which the probability is given.
-    pub(super) fn add(&mut self, probability: f64) {
+    /// Adds the outcome of an event, of which the probability is given.
+    pub(super) fn add(&mut self, event: &Event, probability: f64) {
         self.log_likelihood += evidence(probability);
-        self.surprises += u32::from(probability < SURPRISE);
+        if is_surprise(probability) {
+            let (at, sigma, admitted) = (event.at, event.sigma, event.admitted == Some(true));
+            self.surprises.push(Surprise { at, sigma, admitted });
+        }
     }
 }
 
@@ -228,7 +246,7 @@ impl Early {
         let apart = next.at.saturating_sub(self.event.at).as_secs_f64();
         let late = apart * apart / (self.event.sigma * self.event.sigma + next.sigma * next.sigma);
         if late > LATEST * LATEST {
-            score.add(self.probability);
+            score.add(&self.event, self.probability);
             return false;
         }
         // Most are so late that they cannot be more probable than the best so far.
@@ -268,8 +286,13 @@ pub(super) fn replayed(events: &Events, hypothesis: &Hypothesis) -> Replay {
 
 /// A replay of the events that were sent before an instant.
 pub(super) fn replayed_until(events: &Events, hypothesis: &Hypothesis, end: Duration) -> Replay {
+    replayed_with(events, hypothesis, |event| event.sent < end)
+}
+
+/// A replay of those events that are wanted.
+pub(super) fn replayed_with(events: &Events, hypothesis: &Hypothesis, is_wanted: impl Fn(&Event) -> bool) -> Replay {
     let mut replay = Replay::new(hypothesis);
-    for event in events.list.iter().filter(|event| event.sent < end) {
+    for event in events.list.iter().filter(|event| is_wanted(event)) {
         let request = Request { at: event.at, done: event.done, count: event.count, slack: event.sigma * SLACK };
         step(&mut replay, event, request, hypothesis.lost_arrive);
     }

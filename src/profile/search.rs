@@ -133,15 +133,15 @@ impl Search<'_> {
     /// The fit with these parameters as they are; `None` where they are hopeless.
     pub(super) fn judged(&self, theory: Theory) -> Option<Fit> {
         let found = self.score(theory, Terms { blur: 0.0, floor: self.floor })?;
-        Some(self.finish(self.hypothesis(theory), found))
+        Some(self.finish(self.hypothesis(theory), &found))
     }
 
     /// The fit, with requests that were not answered taken to have arrived where that explains more.
-    fn finish(&self, hypothesis: Hypothesis, found: Score) -> Fit {
+    fn finish(&self, hypothesis: Hypothesis, found: &Score) -> Fit {
         if self.events.has_unknown {
             let arrived = Hypothesis { lost_arrive: true, ..hypothesis.clone() };
             if let Some(other) = score(self.events, &arrived, Terms { blur: 0.0, floor: found.log_likelihood }) {
-                return scored(arrived, other, self.events);
+                return scored(arrived, &other, self.events);
             }
         }
         scored(hypothesis, found, self.events)

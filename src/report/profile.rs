@@ -9,7 +9,7 @@ mod shared;
 use std::fmt::Write as _;
 
 use crate::profile::{
-    Check, Claim, End, Family, Finding, Fit, Held, Kind, Profile, Says, Spent, Stopped, Verdict, paces,
+    Check, Claim, End, Family, Finding, Fit, Held, Kind, Profile, STALL, Says, Spent, Stopped, Verdict, paces,
 };
 use crate::stats::ShareInterval;
 use crate::units::format::{count, duration, per_second, percent, utc};
@@ -192,6 +192,7 @@ fn items(profile: &Profile) -> Vec<(&'static str, String)> {
         ));
     }
     items.extend(shared::figures(finding));
+    items.extend(finding.best.as_ref().and_then(stalled).map(|stalled| ("stalled", stalled)));
     if !finding.stands() {
         items.extend(paces(&profile.log).iter().map(|held| ("pace", held_at(held))));
     }
@@ -217,8 +218,15 @@ fn held_at(held: &Held) -> String {
 /// What explains the log best where nothing explains it.
 fn closest(fit: &Fit) -> String {
     let kinds: Vec<_> = fit.hypothesis.tiers.iter().map(|theory| theory.kind.to_string()).collect();
-    let surprises = plural_of(fit.surprises, "outcome");
+    let surprises = plural(fit.surprises, "outcome");
     format!("{}, for which {surprises} would be all but impossible", kinds.join(" and "))
+}
+
+/// What the best explanation takes for the doing of something that stood still for a moment.
+fn stalled(fit: &Fit) -> Option<String> {
+    let outcomes = plural(fit.stalled, "outcome");
+    let when = format!("if decided at most {} earlier or later: a stall", duration(STALL));
+    (fit.stalled > 0).then(|| format!("{outcomes} fit only {when}"))
 }
 
 /// What was predicted and what came of it: of the latest test, and of those before it, whose failure was evidence for

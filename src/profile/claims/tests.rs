@@ -145,7 +145,7 @@ type Tells = fn(Usage, f64) -> Vec<(&'static str, String)>;
 /// An identified limiter with 95 % intervals of a thousandth around its time.
 fn finding(theory: Theory) -> Finding {
     let hypothesis = Hypothesis::single(theory);
-    let fit = Fit { hypothesis, log_likelihood: 0.0, surprises: 0, bic: 0.0 };
+    let fit = Fit { hypothesis, log_likelihood: 0.0, surprises: 0, stalled: 0, bic: 0.0 };
     let time = Interval { low: theory.time * 0.999, high: theory.time * 1.001 };
     Finding {
         verdict: Verdict::Identified,

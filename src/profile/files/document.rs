@@ -29,7 +29,9 @@ pub(super) struct Document {
     sustainable_per_s: Option<Span>,
     safe_burst: Option<u32>,
     /// Outcomes that the best explanation makes all but impossible.
-    surprises: Option<u32>,
+    surprises: Option<usize>,
+    /// Outcomes that would be among these if nothing had stood still for a moment.
+    stalled: Option<usize>,
     fits: Vec<Candidate>,
     scope: Vec<Scope>,
     checks: Vec<Test>,
@@ -110,6 +112,7 @@ impl Document {
             sustainable_per_s: finding.sustainable().map(Span::of),
             safe_burst: finding.safe_burst(),
             surprises: finding.best.as_ref().map(|fit| fit.surprises),
+            stalled: finding.best.as_ref().map(|fit| fit.stalled),
             fits: profile.fits.iter().map(Candidate::of).collect(),
             scope: finding.scope.iter().map(|sharing| Scope::of(sharing, label(sharing.key))).collect(),
             checks: finding.checks.iter().map(Test::of).collect(),

@@ -72,7 +72,8 @@ pub(super) struct Tier {
 pub(super) struct Candidate {
     tiers: Vec<Limiter>,
     bic: Option<f64>,
-    surprises: u32,
+    surprises: usize,
+    stalled: usize,
 }
 
 /// What the requests of another key tell of a limiter.
@@ -251,7 +252,8 @@ impl Tier {
 impl Candidate {
     pub(super) fn of(fit: &Fit) -> Self {
         let tiers = fit.hypothesis.tiers.iter().map(Limiter::of).collect();
-        Self { tiers, bic: Some(fit.bic).filter(|bic| bic.is_finite()), surprises: fit.surprises }
+        let bic = Some(fit.bic).filter(|bic| bic.is_finite());
+        Self { tiers, bic, surprises: fit.surprises, stalled: fit.stalled }
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn identified() -> Profile {
     ];
     let kind = Kind::plain(Family::FirstRequestWindow);
     let theory = Theory { kind, limit: 2, time: 1.0, phase: 0.0, tick: 0.0, penalty: 0.0 };
-    let fit = Fit { hypothesis: Hypothesis::single(theory), log_likelihood: -0.5, surprises: 0, bic: 5.25 };
+    let fit = Fit { hypothesis: Hypothesis::single(theory), log_likelihood: -0.5, surprises: 0, stalled: 0, bic: 5.25 };
     let rival = Fit { log_likelihood: f64::NEG_INFINITY, bic: f64::INFINITY, surprises: 3, ..fit.clone() };
     let says = Says::Quota { limit: 2, window_s: Some(1.0), unit: Unit::Requests, tier: Some(0) };
     let source = "RateLimit-Policy".to_owned();
