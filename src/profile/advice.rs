@@ -193,7 +193,7 @@ mod tests {
     fn advice(family: Family, limit: u32, (low, high): (f64, f64)) -> Advice {
         let time = f64::midpoint(low, high);
         let theory = Theory { kind: Kind::plain(family), limit, time, phase: 0.0, tick: 0.0, penalty: 0.0 };
-        let measured = Measured { time: Interval { low, high }, limits: (limit, limit) };
+        let measured = Measured { time: Interval { low, high }, block: None, limits: (limit, limit) };
         Advice::of(&Hypothesis::single(theory), &[measured]).unwrap()
     }
 

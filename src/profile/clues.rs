@@ -31,6 +31,8 @@ pub(super) struct Clues {
     pub(super) starts: Vec<f64>,
     /// For each refusal that follows an admission: how long everything was refused from then on.
     pub(super) blocks: Vec<f64>,
+    /// The same until something was admitted again, which no block outlasts.
+    pub(super) blocks_at_most: Vec<f64>,
     /// For each edge: how long nothing was sent before it.
     pub(super) silences: Vec<f64>,
     /// The longest time between two refusals with nothing admitted in between.
@@ -151,6 +153,7 @@ impl Clues {
             self.silences.push(next.first - now.last);
             self.turns.push((now.last, next.first));
             self.blocks.extend(blocked_from.map(|from| edge - from));
+            self.blocks_at_most.extend(blocked_from.map(|from| next.first - from));
             if let Some((_, before, _)) = edges.last() {
                 let between = runs.get(n.wrapping_sub(1)).map_or(1, |run| run.count);
                 self.periods.push((edge - before) / f64::from(between.max(1)));
@@ -308,6 +311,7 @@ mod tests {
         assert_eq!(clues.counts, [2, 1]);
         assert_eq!((clues.cold.0, clues.cold_round), (2, 2));
         assert!((clues.blocks[0] - 0.15).abs() < 1e-9, "{:?}", clues.blocks);
+        assert!((clues.blocks_at_most[0] - 0.2).abs() < 1e-9, "{:?}", clues.blocks_at_most);
     }
 
     #[test]

@@ -74,6 +74,8 @@ pub(super) struct Events {
     pub(super) has_spikes: bool,
     /// Requests of which it is unknown whether they arrived, or when.
     pub(super) unsure: usize,
+    /// By how much a decision may have been early or late for an outcome to be no surprise.
+    pub(super) stall: Duration,
     /// Whether it is unknown of some what the limiter decided.
     pub(super) has_unknown: bool,
     /// What a round trip takes that nothing delays.

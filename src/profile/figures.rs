@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::finding::{Finding, Verdict};
+use super::finding::{Finding, Measured, Verdict};
 use super::interval::Interval;
 use super::theory::{Family, Theory};
 
@@ -27,6 +27,8 @@ pub struct Figures {
     pub time: Option<Estimate>,
     /// Requests per second that it admits for ever; `None` as above.
     pub rate: Option<Estimate>,
+    /// For how many seconds a refusal blocks; `None` where it does not, and where that was not measured.
+    pub block: Option<Estimate>,
 }
 
 /// Times in seconds and rates per second that make sense.
@@ -43,10 +45,11 @@ impl Estimate {
 }
 
 impl Figures {
-    fn of(theory: Theory, measured: Option<(Interval, (u32, u32))>) -> Self {
-        let limits = measured.map_or((theory.limit, theory.limit), |(_, limits)| limits);
+    fn of(theory: Theory, measured: Option<&Measured>) -> Self {
+        let limits = measured.map_or((theory.limit, theory.limit), |measured| measured.limits);
         let timed = measured.filter(|_| theory.kind.family != Family::Concurrency);
-        let time = timed.and_then(|(time, _)| Estimate::of(theory.time, time));
+        let time = timed.and_then(|measured| Estimate::of(theory.time, measured.time));
+        let block = measured.and_then(|measured| Estimate::of(theory.penalty, measured.block?));
         let rate = time.and_then(|time| {
             let (fewest, most) = if theory.kind.is_bucket() { (1, 1) } else { limits };
             let Interval { low, high } = time.interval;
@@ -54,7 +57,7 @@ impl Figures {
             let count = if theory.kind.is_bucket() { 1 } else { theory.limit };
             Estimate::of(f64::from(count) / time.value, interval)
         });
-        Self { theory, limits, time, rate }
+        Self { theory, limits, time, rate, block }
     }
 
     /// Requests that are admitted at once when nothing is used up: so many at least.
@@ -83,8 +86,7 @@ impl Finding {
     #[must_use]
     pub fn figures(&self) -> Vec<Figures> {
         let theories = self.best.iter().flat_map(|fit| &fit.hypothesis.tiers).enumerate();
-        let measured = |tier: usize| self.tiers.get(tier).map(|measured| (measured.time, measured.limits));
-        theories.map(|(tier, theory)| Figures::of(*theory, measured(tier))).collect()
+        theories.map(|(tier, theory)| Figures::of(*theory, self.tiers.get(tier))).collect()
     }
 
     /// The rate that all limiters admit for ever; `None` where none of them has one that was measured.

@@ -39,6 +39,8 @@ pub struct Finding {
 pub struct Measured {
     /// The length of the window, or for buckets the time in which one request is regained, in seconds: at 95 %.
     pub time: Interval,
+    /// For how many seconds a refusal blocks: at 95 %. `None` where it does not.
+    pub block: Option<Interval>,
     /// The lowest and the highest limit that the log allows; the same where it is certain.
     pub limits: (u32, u32),
 }
@@ -83,6 +85,13 @@ impl Finding {
     #[must_use]
     pub fn time(&self) -> Option<Interval> {
         self.tiers.first().map(|measured| measured.time)
+    }
+
+    /// By how many seconds it may be wrong when a request is admitted: of the lengths of the first limiter, the one that
+    /// is known least surely.
+    pub(super) fn unsure(&self) -> f64 {
+        let lengths = self.tiers.first().map(|measured| [Some(measured.time), measured.block]);
+        lengths.into_iter().flatten().flatten().map(|length| length.high - length.low).fold(0.0, f64::max)
     }
 }
 

@@ -21,7 +21,8 @@ pub struct Fit {
     pub log_likelihood: f64,
     /// Outcomes that it makes all but impossible; none for the right one.
     pub surprises: usize,
-    /// Outcomes that it makes all but impossible unless something stood still for a moment: a few, or none.
+    /// Outcomes that it makes all but impossible unless something stood still for a moment: a few, where more requests
+    /// did not lead to a better explanation.
     pub stalled: usize,
     /// Schwarz's criterion, lower is better: -2 log-likelihood + parameters x ln(requests).
     pub bic: f64,
@@ -32,6 +33,9 @@ const HOPELESS: f64 = 60.0;
 
 /// By how much Schwarz's criterion may be higher for a kind that is still of interest.
 const NEAR_ENOUGH: f64 = 12.0;
+
+/// By how much less a kind explains all events than those before, where the new ones rule out what it was.
+const WORSE: f64 = 4.0;
 
 /// Starts of each kind that a coarse search leaves, those that are made finer by early events, those that are chosen by all
 /// events, and of these the ones that go on to the end.
@@ -145,7 +149,15 @@ pub(super) fn fit_events(events: &Events, before: &[Fit], effort: Effort) -> Vec
     // What led before is looked at first: the others are given up the earlier.
     for fit in before.iter().filter(is_possible) {
         let search = Search { events, floor: best_of(&fits) - HOPELESS };
-        fits.extend(search.refine(fit.hypothesis.tiers[0], Free::All));
+        let theory = fit.hypothesis.tiers[0];
+        let mut found = search.refine(theory, Free::All);
+        // A block hides much of how long anything is: what new events rule out may be far from what explains them.
+        let is_worse = found.as_ref().is_none_or(|found| found.log_likelihood < fit.log_likelihood - WORSE);
+        if is_worse && theory.kind.penalty != Penalty::None {
+            let around = found.get_or_insert_with(|| describe(fit.hypothesis.clone(), events));
+            polish::look_around(around, events);
+        }
+        fits.extend(found);
     }
     if effort == Effort::Full {
         search_anew(events, &mut fits);
@@ -162,6 +174,11 @@ pub(super) fn fit_events(events: &Events, before: &[Fit], effort: Effort) -> Vec
     }
     if let Some(best) = fits.first_mut().filter(|best| best.surprises > 0) {
         polish::polish(best, events);
+    }
+    let best = fits.first().map_or(f64::INFINITY, |best| best.bic);
+    let is_blocking = |fit: &Fit| theory(fit).kind.penalty != Penalty::None;
+    for fit in fits.iter_mut().filter(|fit| fit.bic < best + NEAR_ENOUGH && is_blocking(fit)) {
+        polish::centre(fit, events);
     }
     fits
 }

@@ -21,6 +21,9 @@ const PARTS: u32 = 24;
 /// One block of so many at most began with a refusal of which nobody heard.
 const UNHEARD: usize = 8;
 
+/// A start for the longest block that may be, a little below it.
+const AT_MOST: f64 = 0.99;
+
 /// What it costs a clock, as the logarithm of a chance, that a turn is nowhere near one of its beginnings.
 const MISFIT: f64 = -6.0;
 
@@ -92,10 +95,10 @@ impl Clues {
         u32::try_from(most).unwrap_or(u32::MAX)
     }
 
-    /// The longest block of a fixed length: none of those that were seen is over sooner, but for a few that began with a
-    /// refusal of which nobody heard.
-    fn longest_block(&self) -> f64 {
-        let mut blocks = self.blocks.clone();
+    /// What no block of a fixed length is longer than: all that were seen would have gone on, but for a few that began with
+    /// a refusal of which nobody heard.
+    fn fixed_at_most(&self) -> f64 {
+        let mut blocks = self.blocks_at_most.clone();
         blocks.sort_unstable_by(f64::total_cmp);
         blocks.get(blocks.len() / UNHEARD).copied().unwrap_or(0.0)
     }
@@ -109,8 +112,9 @@ impl Clues {
                 let longest = self.blocks.iter().copied().fold(0.0, f64::max);
                 let mut found: Vec<_> =
                     self.blocks.iter().copied().chain(spaced(longest / 16.0, longest, 80)).collect();
-                let most = self.longest_block() * 1.1;
+                let most = self.fixed_at_most();
                 found.retain(|length| *length <= most);
+                found.push(most * AT_MOST);
                 distinct(found, 0.01)
             }
             Penalty::Extended => {

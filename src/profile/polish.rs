@@ -1,15 +1,16 @@
 //! The last part of a search: where a fit still leaves something unexplained, better parameters may be just beyond a ridge.
 
 use super::events::Events;
-use super::fit::Fit;
+use super::fit::{Fit, describe};
 use super::guess::spaced;
+use super::interval::Length;
 use super::search::{Free, Search, apart};
 use super::theory::{Penalty, Theory};
 
 /// Requests by which a search may end beside the limit, where the other parameters make up for most of it.
 const LIMITS: [i32; 4] = [-2, -1, 1, 2];
 
-/// How far around a length of time all others are looked at, as a factor, how many, and the level of refinement at which
+/// How far around a length all others are looked at, as a factor, how many, and the level of refinement at which
 /// they are judged.
 const LENGTHS: (f64, u32, u32) = (2.5, 400, 3);
 
@@ -23,6 +24,10 @@ const CHAINS: [f64; 4] = [0.5, 2.0, 1.0 / 3.0, 3.0];
 /// each side.
 const STEPS: [(f64, u32); 2] = [(0.01, 2), (0.002, 4)];
 const ASIDE: i32 = 4;
+
+/// A length is vague if one of these times it explains as much, but for so little of the log-likelihood.
+const VAGUE: [f64; 2] = [0.995, 1.005];
+const FLAT: f64 = 0.5;
 
 /// Requests that came together and count as one where many are looked at.
 const TOGETHER: u32 = 16;
@@ -39,7 +44,7 @@ pub(super) fn polish(best: &mut Fit, events: &Events) {
     refine(best, &search, limits.filter(|limit| *limit > 0).map(|limit| Theory { limit, ..theory }));
     if best.surprises > 0 {
         // Only what lies on a narrow plateau explains everything, and no slope around it leads there.
-        refine(best, &search, likeliest(&search, &lengths(best, CLOSE), CLOSE.2).into_iter());
+        refine(best, &search, likeliest(&search, &lengths(best, Length::Time, CLOSE), CLOSE.2).into_iter());
     }
     if theory.kind.penalty == Penalty::None {
         return;
@@ -59,20 +64,52 @@ pub(super) fn polish(best: &mut Fit, events: &Events) {
         refine(best, &search, chains.into_iter());
     }
     if best.surprises > 0 {
-        refine(best, &search, likeliest(&coarse, &lengths(best, LENGTHS), LENGTHS.2).into_iter());
+        look_around(best, events);
     }
 }
 
-/// So many lengths of time around that of a fit, as far as a factor.
-fn lengths(fit: &Fit, (factor, count, _): (f64, u32, u32)) -> Vec<Theory> {
-    let theory = fit.hypothesis.tiers[0];
-    let lengths = spaced(theory.time / factor, theory.time * factor, count);
-    lengths.map(|time| Theory { time, ..theory }).collect()
+/// The best fit with other lengths of time, however far from these.
+pub(super) fn look_around(best: &mut Fit, events: &Events) {
+    let thinned = events.thinned(TOGETHER);
+    let coarse = Search { events: &thinned, floor: f64::NEG_INFINITY };
+    let search = Search { events, floor: f64::NEG_INFINITY };
+    for length in Length::all(&best.hypothesis.tiers[0]) {
+        let others = lengths(best, *length, LENGTHS);
+        refine(best, &search, likeliest(&coarse, &others, LENGTHS.2).into_iter());
+    }
 }
 
-/// The best fit from any of these on, if it is better.
+/// Moves what may be anything between two lengths into the middle: a search ends where the first of them is, and a test of
+/// one at an end tells hardly anything.
+pub(super) fn centre(fit: &mut Fit, events: &Events) {
+    for length in Length::all(&fit.hypothesis.tiers[0]) {
+        let theory = fit.hypothesis.tiers[0];
+        let with = |by: f64| {
+            let mut other = fit.hypothesis.clone();
+            other.tiers[0] = length.with(theory, by);
+            describe(other, events)
+        };
+        let is_as_good = |other: &Fit| other.log_likelihood > fit.log_likelihood - FLAT;
+        let is_vague = VAGUE.iter().any(|share| is_as_good(&with(length.of(&theory) * share)));
+        let centred = is_vague.then(|| with(fit.length(events, *length).middle()));
+        if let Some(centred) = centred.filter(is_as_good) {
+            *fit = centred;
+        }
+    }
+}
+
+/// So many lengths around that of a fit, as far as a factor.
+fn lengths(fit: &Fit, length: Length, (factor, count, _): (f64, u32, u32)) -> Vec<Theory> {
+    let theory = fit.hypothesis.tiers[0];
+    let middle = length.of(&theory);
+    spaced(middle / factor, middle * factor, count).map(|other| length.with(theory, other)).collect()
+}
+
+/// The best fit from any of these on, if it is better. What a narrow plateau explains is lost on the first steps of a
+/// search, so each is looked at as it is, too.
 fn refine(best: &mut Fit, search: &Search, starts: impl Iterator<Item = Theory>) {
-    for found in starts.filter_map(|theory| search.refine(theory, Free::ButLimit)) {
+    let ways = |theory| [search.judged(theory), search.refine(theory, Free::ButLimit)];
+    for found in starts.flat_map(ways).flatten() {
         if found.log_likelihood > best.log_likelihood {
             *best = found;
         }

@@ -20,6 +20,7 @@ use super::rivals::{self, Quarrel};
 use super::schedules::{self, Terms};
 use super::scope;
 use super::score::replayed;
+use super::stalls::STALL;
 use super::theory::Hypothesis;
 use super::verify::Verification;
 
@@ -49,6 +50,9 @@ const TESTS: u32 = 3;
 
 /// A lead in Schwarz's criterion that is clear.
 const CLEAR: f64 = 10.0;
+
+/// So often more is sent where nothing explains what was seen, before a stall is thought of.
+const FORGIVING: u32 = 2;
 
 /// So long at least the last answers are waited for.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
@@ -265,7 +269,10 @@ impl Profiler {
 
     /// Begins what comes after a course.
     fn advance(&mut self, now: Duration) {
-        let events = queue::events_of(&self.log, self.fits.first().map(|fit| &fit.hypothesis));
+        let mut events = queue::events_of(&self.log, self.fits.first().map(|fit| &fit.hypothesis));
+        if self.explored >= FORGIVING {
+            events.stall = STALL;
+        }
         let terms = self.terms(&events, now);
         let stage = match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Scope(then) => *then,
@@ -294,6 +301,9 @@ impl Profiler {
             }
             Stage::Verifying(verification) => {
                 self.take_test(&verification);
+                if self.finding.verdict == Verdict::Identified {
+                    events.stall = STALL;
+                }
                 if self.answer.is_some() {
                     return self.conclude();
                 }

@@ -23,10 +23,10 @@ const REQUESTS: f64 = 300.0;
 /// Of the outcomes that surprise a hypothesis, those that would not if their requests had been decided a moment earlier or
 /// later; none where there were more such moments than chance brings.
 pub(super) fn explained(events: &Events, hypothesis: &Hypothesis, surprises: &[Surprise]) -> usize {
-    let reach = hypothesis.tiers.iter().map(changes_in).fold(f64::INFINITY, f64::min) * PART;
-    let reach = STALL.min(Duration::try_from_secs_f64(reach).unwrap_or(STALL));
+    let least = hypothesis.tiers.iter().map(changes_in).fold(f64::INFINITY, f64::min) * PART;
+    let reach = events.stall.min(Duration::try_from_secs_f64(least).unwrap_or(events.stall));
     let moments = surprises.chunk_by(|one, next| next.at.saturating_sub(one.at) <= reach).count();
-    if moments == 0 || real(moments) > 1.0 + real(events.requests()) / REQUESTS {
+    if reach.is_zero() || real(moments) > 1.0 + real(events.requests()) / REQUESTS {
         return 0;
     }
     surprises.iter().filter(|surprise| is_late_or_early(events, hypothesis, surprise, reach)).count()
@@ -75,7 +75,8 @@ mod tests {
             let [at, received] = [at, at + 1].map(Duration::from_millis);
             Observation { key: 0, due: at, sent: at, received, answer }
         });
-        let events = Events::of(&log.collect());
+        let mut events = Events::of(&log.collect());
+        events.stall = STALL;
         let kind = Kind::plain(Family::FirstRequestWindow);
         let hypothesis = Hypothesis::single(Theory { kind, limit: 10, time: 0.2, phase: 0.0, tick: 0.0, penalty: 0.0 });
         let found = score(&events, &hypothesis, Terms { blur: 0.0, floor: f64::NEG_INFINITY }).unwrap();

@@ -111,7 +111,7 @@ impl Group<'_> {
     }
 
     fn retry_after(&self, finding: &Finding, moments: &Moments) -> (Says, Standing) {
-        let unsure = finding.time().map_or(0.0, |time| time.high - time.low);
+        let unsure = finding.unsure();
         let (mut named, mut needed, mut over, mut under) = (Vec::new(), Vec::new(), Vec::new(), 0.0_f64);
         for (note, fact) in &self.said {
             if let (Fact::RetryAfter(wait), Some(moment), true) = (*fact, moments.of_note(note), note.is_refused)

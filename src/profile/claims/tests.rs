@@ -150,7 +150,7 @@ fn finding(theory: Theory) -> Finding {
     Finding {
         verdict: Verdict::Identified,
         best: Some(fit),
-        tiers: vec![Measured { time, limits: (theory.limit, theory.limit) }],
+        tiers: vec![Measured { time, block: None, limits: (theory.limit, theory.limit) }],
         scope: Vec::new(),
         advice: None,
         proof: None,

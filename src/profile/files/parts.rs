@@ -63,6 +63,7 @@ pub(super) struct Tier {
     limit_high: u32,
     time: Option<Span>,
     rate_per_s: Option<Span>,
+    block_time: Option<Span>,
     burst: u32,
     recovery_s: f64,
 }
@@ -243,6 +244,7 @@ impl Tier {
             limit_high: figures.limits.1,
             time: figures.time.map(Span::of),
             rate_per_s: figures.rate.map(Span::of),
+            block_time: figures.block.map(Span::of),
             burst: figures.burst(),
             recovery_s: figures.theory.recovery(),
         }

@@ -57,7 +57,7 @@ pub(super) fn identified() -> Profile {
         finding: Finding {
             verdict: Verdict::Identified,
             best: Some(fit.clone()),
-            tiers: vec![Measured { time: Interval { low: 0.998, high: 1.003 }, limits: (2, 2) }],
+            tiers: vec![Measured { time: Interval { low: 0.998, high: 1.003 }, block: None, limits: (2, 2) }],
             scope: vec![Sharing { tier: 0, key: 1, refused: 0, admitted: 3, controls: 2, strange: 0 }],
             advice: Some(Advice {
                 rate: Rate::new(NonZeroU32::MIN, Duration::from_secs(1)).unwrap(),

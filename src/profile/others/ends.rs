@@ -51,6 +51,6 @@ pub(super) fn measured(best: &Crowded, likely: f64, events: &Events) -> Option<(
         let is_beyond = |time: &f64| !stands(Crowded { theory: Theory { time: *time, ..best.theory }, ..*best });
         times.clone().find(is_beyond).or_else(|| times.next_back()).unwrap_or(best.theory.time)
     };
-    let measured = Measured { time: Interval { low: time(-1.0), high: time(1.0) }, limits };
+    let measured = Measured { time: Interval { low: time(-1.0), high: time(1.0) }, block: None, limits };
     Some((measured, Estimate::of(best.others, interval)?))
 }

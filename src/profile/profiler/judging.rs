@@ -7,7 +7,7 @@ use super::super::course::{Leg, Stop};
 use super::super::events::Events;
 use super::super::finding::{Measured, Verdict};
 use super::super::fit::{Effort, Fit, describe, fit_events, other_limits, sharpen};
-use super::super::interval::Interval;
+use super::super::interval::{Interval, Length};
 use super::super::others::{self, Shared};
 use super::super::rivals::{self, Quarrel};
 use super::super::schedules::{self, Pair, Schedule, Terms};
@@ -26,6 +26,9 @@ const PART_FOR_ANOTHER: u32 = 5;
 /// apart. The very ends may be as far as the latest answers allow, so that the next request would always tell a little,
 /// and never much.
 const INSIDE: [f64; 2] = [0.25, 0.05];
+
+/// The length of a block is known well enough within this share of it.
+const BLOCK: f64 = 0.005;
 
 /// A time that is known no better than by this share is no answer to be tested yet.
 const VAGUE: f64 = 0.1;
@@ -158,17 +161,23 @@ impl Profiler {
         }
         let (sharp, sharper) = sharpen(&best, &around);
         let terms = Terms { sigma: sharper.sigma.max(events.sigma / 4.0), ..terms };
-        let [low, high] = sharp.ends(&sharper, 0);
-        let width = (high.tiers[0].time - low.tiers[0].time) / best.hypothesis.tiers[0].time;
-        if width <= self.plan.precision || best.surprises > rivals::allowed(events) {
+        if best.surprises > rivals::allowed(events) {
             return None;
         }
-        // Whoever polls a bucket for long enough sees its rate: only windows have a single edge to be missed.
-        let shares = if best.hypothesis.tiers[0].kind.is_bucket() { &INSIDE[1..] } else { &INSIDE };
-        shares.iter().find_map(|share| {
-            let quarrel = Quarrel::within(low.towards(&high, *share), high.towards(&low, *share));
-            let schedule = self.settle(&quarrel, events, (now, terms))?;
-            Some((quarrel, schedule))
+        Length::all(&best.hypothesis.tiers[0]).iter().find_map(|length| {
+            let precision = if *length == Length::Block { BLOCK } else { self.plan.precision };
+            let [low, high] = sharp.ends(&sharper, *length);
+            let width = length.of(&high.tiers[0]) - length.of(&low.tiers[0]);
+            if width <= precision * length.of(&best.hypothesis.tiers[0]) {
+                return None;
+            }
+            // Whoever polls a bucket for long enough sees its rate: only windows have a single edge to be missed.
+            let shares = if best.hypothesis.tiers[0].kind.is_bucket() { &INSIDE[1..] } else { &INSIDE };
+            shares.iter().find_map(|share| {
+                let quarrel = Quarrel::within(low.towards(&high, *share), high.towards(&low, *share));
+                let schedule = self.settle(&quarrel, events, (now, terms))?;
+                Some((quarrel, schedule))
+            })
         })
     }
 
@@ -254,16 +263,22 @@ fn shorter_window(best: &Fit, events: &Events) -> Option<Hypothesis> {
 /// How surely the numbers of the first limiter of a fit are known.
 fn measured(fit: &Fit, events: &Events) -> Measured {
     let (sharp, sharper) = sharpen(fit, events);
-    let [low, high] = sharp.ends(&sharper, 0).map(|end| end.tiers[0].time);
+    let Interval { low, high } = sharp.length(&sharper, Length::Time);
     // An arrival that everything else is measured from is as unsure as any other, however many follow it.
     let theory = fit.hypothesis.tiers[0];
     let span = events.instants()[2] - events.instants()[0];
     let times = if theory.kind.begins_with_a_request() { edges(&sharper) } else { span / theory.time };
     let shared = 1.5 * sharper.sigma / times.max(1.0).sqrt();
     let time = Interval { low: low - shared, high: high + shared };
+    let block = Length::all(&theory).contains(&Length::Block).then(|| {
+        let Interval { low, high } = sharp.length(&sharper, Length::Block);
+        // It begins with a refusal, whose arrival is as unsure as any other.
+        let unsure = 1.5 * sharper.sigma;
+        Interval { low: low - unsure, high: high + unsure }
+    });
     let others = other_limits(fit, events).into_iter().map(|fit| fit.hypothesis.tiers[0].limit);
     let limits = others.fold((theory.limit, theory.limit), |(low, high), other| (low.min(other), high.max(other)));
-    Measured { time, limits }
+    Measured { time, block, limits }
 }
 
 /// How many edges measure a window: those that were seen as well as arrivals are sure, and a part of each of the others.

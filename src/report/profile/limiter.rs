@@ -113,7 +113,7 @@ impl Described<'_> {
                 "refused requests count as admitted ones do, so whoever goes on at the same pace stays refused"
             }
         };
-        let block = seconds(theory.penalty);
+        let block = self.0.block.map_or_else(|| seconds(theory.penalty), within);
         match theory.kind.penalty {
             Penalty::None => count.to_owned(),
             Penalty::Fixed => format!("{count}, but after a refusal everything is refused for {block}"),
