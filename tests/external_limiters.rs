@@ -29,6 +29,9 @@ const FEW: [&str; 5] = ["nginx-nodelay", "haproxy-untracked", "limits-moving", "
 const REQUESTS: u32 = 500;
 const SECONDS: f64 = 60.0;
 
+/// By how much a block may be off, as a share of it.
+const BLOCK: f64 = 0.01;
+
 /// Profiles under way at once: they wait most of the time, but what they measure is time.
 const AT_ONCE: usize = 2;
 
@@ -134,6 +137,14 @@ impl Profiled {
         errors.fold(0.0, |most, error| if error >= most || error.is_nan() { error } else { most })
     }
 
+    /// Whether each block that there is was measured within a hundredth.
+    fn are_blocks_right(&self) -> bool {
+        let is_right = |told: &Value, tier: &Tier| {
+            tier.block <= 0.0 || (number(&told["block_time"]["value"]) / tier.block - 1.0).abs() <= BLOCK
+        };
+        self.pairs().all(|(told, tier)| is_right(told, tier))
+    }
+
     /// Requests and seconds before the last prediction was put to the test, or of all where none was.
     fn cost(&self) -> (f64, f64) {
         let part = Some(&self.told["before_test"]).filter(|part| !part.is_null()).unwrap_or(&self.told);
@@ -147,7 +158,8 @@ impl Profiled {
 
     /// Whether it says something that is wrong, which no busy machine excuses.
     fn is_wrong(&self) -> bool {
-        self.is_answer() && !self.is_limit_exact()
+        let is_other = ["no_limit", "shared_quota"].iter().any(|other| self.told["verdict"] == *other);
+        is_other || (self.is_answer() && !self.is_limit_exact())
     }
 
     /// What is wrong with it; nothing where all of it is right.
@@ -163,6 +175,9 @@ impl Profiled {
         let farthest = self.farthest();
         if farthest.is_nan() || farthest > self.limiter.within {
             faults.push(format!("a time of {} is off by {:.2} %", self.times(), farthest * 100.0));
+        }
+        if !self.are_blocks_right() {
+            faults.push(format!("a block of {:?} instead of {:?}", self.tiers(), self.limiter.truth));
         }
         let (requests, seconds) = self.cost();
         if requests > f64::from(REQUESTS) || seconds > SECONDS {

@@ -13,7 +13,7 @@ mod zoo;
 
 use std::time::Duration;
 
-use patchload::profile::{Family, Hypothesis, Kind, Plan, Profiler, Shared, Stopped, Theory, Verdict};
+use patchload::profile::{Family, Hypothesis, Kind, Penalty, Plan, Profiler, Shared, Stopped, Theory, Verdict};
 use statrs::distribution::{Binomial, DiscreteCDF};
 use zoo::{NOISY, Network, QUIET, Server, behind, draw, kinds, needed, plan, run, watched};
 
@@ -149,6 +149,27 @@ fn where_a_server_takes_its_time_to_answer_requests_are_known_to_arrive_when_the
 
 fn profiled(server: &mut Server, profiler: Profiler) -> Profiler {
     run(server, QUIET, profiler, 1)
+}
+
+#[test]
+fn a_block_that_outlasts_its_window_and_the_window_are_measured_within_a_minute() {
+    let kind = Kind { penalty: Penalty::Fixed, ..Kind::plain(Family::FirstRequestWindow) };
+    let truth = Theory { kind, penalty: 5.0, ..theory(Family::FirstRequestWindow, 10, 2.0) };
+    for seed in 1..=3 {
+        let mut server = Server::new(&[truth.limiter()], 2_010.0);
+        let profiler = run(&mut server, QUIET, Profiler::new(plan(kind)), seed);
+        let finding = profiler.finding();
+        assert_eq!(finding.verdict, Verdict::Identified, "{finding:?}");
+        assert!(finding.best.as_ref().unwrap().hypothesis.is_like(&Hypothesis::single(truth)), "{finding:?}");
+        let spent = finding.before_test.unwrap();
+        assert!(spent.time < Duration::from_mins(1) && spent.requests <= 500, "{spent:?}");
+        let [measured] = finding.tiers[..] else { panic!("{finding:?}") };
+        assert_eq!(measured.limits, (10, 10));
+        for (length, truth) in [(measured.time, truth.time), (measured.block.unwrap(), truth.penalty)] {
+            assert!(length.low <= truth && truth <= length.high, "{length:?} {truth}");
+            assert!(length.high - length.low < truth / 200.0, "{length:?} {truth}");
+        }
+    }
 }
 
 #[test]

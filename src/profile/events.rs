@@ -320,6 +320,11 @@ impl Events {
         [first, f64::midpoint(first, last), last]
     }
 
+    /// The same events, whose outcomes are no surprises if they were decided up to so much earlier or later.
+    pub(super) fn forgiving(&self, stall: Duration) -> Self {
+        Self { stall, ..self.clone() }
+    }
+
     /// The same events, with a limiter that stands beside the one that is searched for.
     pub(super) fn beside(&self, theory: Option<Theory>) -> Self {
         Self { beside: theory, ..self.clone() }

@@ -19,10 +19,10 @@ pub struct Fit {
     pub hypothesis: Hypothesis,
     /// The natural logarithm of the likelihood.
     pub log_likelihood: f64,
-    /// Outcomes that it makes all but impossible; none for the right one.
+    /// Outcomes that it makes all but impossible, but for those that a stall explains; none for the right one.
     pub surprises: usize,
-    /// Outcomes that it makes all but impossible unless something stood still for a moment: a few, where more requests
-    /// did not lead to a better explanation.
+    /// Outcomes that it makes all but impossible unless something stood still for a moment: a few, once nothing else
+    /// explains them.
     pub stalled: usize,
     /// Schwarz's criterion, lower is better: -2 log-likelihood + parameters x ln(requests).
     pub bic: f64,
@@ -34,7 +34,8 @@ const HOPELESS: f64 = 60.0;
 /// By how much Schwarz's criterion may be higher for a kind that is still of interest.
 const NEAR_ENOUGH: f64 = 12.0;
 
-/// By how much less a kind explains all events than those before, where the new ones rule out what it was.
+/// By how much less a kind explains all events than those before, beside what each costs that is certain, where the new
+/// ones rule out what it was.
 const WORSE: f64 = 4.0;
 
 /// Starts of each kind that a coarse search leaves, those that are made finer by early events, those that are chosen by all
@@ -98,6 +99,13 @@ pub fn fit(log: &Log) -> Vec<Fit> {
     fit_events(&Events::of(log), &[], Effort::Full)
 }
 
+impl Fit {
+    /// Outcomes that it makes all but impossible, whether or not a stall explains them.
+    pub(super) fn odd(&self) -> usize {
+        self.surprises + self.stalled
+    }
+}
+
 /// How far a search goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effort {
@@ -120,8 +128,7 @@ pub(super) fn sharpen(fit: &Fit, events: &Events) -> (Fit, Events) {
         let Some(found) = search.refine(start, Free::ButLimit) else {
             break;
         };
-        if found.surprises > fit.surprises
-            || best.as_ref().is_some_and(|(best, _)| found.log_likelihood < best.log_likelihood)
+        if found.odd() > fit.odd() || best.as_ref().is_some_and(|(best, _)| found.log_likelihood < best.log_likelihood)
         {
             break;
         }
@@ -146,18 +153,19 @@ pub(super) fn fit_events(events: &Events, before: &[Fit], effort: Effort) -> Vec
         [theory] => (theory.kind.family == Family::LeakyQueue) == events.is_queue,
         _ => false,
     };
+    let worse = WORSE - real(events.list.len()) * CERTAINLY;
     // What led before is looked at first: the others are given up the earlier.
     for fit in before.iter().filter(is_possible) {
         let search = Search { events, floor: best_of(&fits) - HOPELESS };
         let theory = fit.hypothesis.tiers[0];
         let mut found = search.refine(theory, Free::All);
         // A block hides much of how long anything is: what new events rule out may be far from what explains them.
-        let is_worse = found.as_ref().is_none_or(|found| found.log_likelihood < fit.log_likelihood - WORSE);
-        if is_worse && theory.kind.penalty != Penalty::None {
+        let is_worse = found.as_ref().is_none_or(|found| found.log_likelihood < fit.log_likelihood - worse);
+        if is_worse && theory.kind.blocks() {
             let around = found.get_or_insert_with(|| describe(fit.hypothesis.clone(), events));
             polish::look_around(around, events);
         }
-        fits.extend(found);
+        fits.extend(found.filter(|found| found.log_likelihood > search.floor));
     }
     if effort == Effort::Full {
         search_anew(events, &mut fits);
@@ -172,12 +180,11 @@ pub(super) fn fit_events(events: &Events, before: &[Fit], effort: Effort) -> Vec
     if fits.iter().any(|fit| theory(fit).kind.family == Family::Concurrency && !is_odd(fit)) {
         fits.retain(|fit| !is_in_flight(&theory(fit), events));
     }
-    if let Some(best) = fits.first_mut().filter(|best| best.surprises > 0) {
+    if let Some(best) = fits.first_mut().filter(|best| best.odd() > 0) {
         polish::polish(best, events);
     }
     let best = fits.first().map_or(f64::INFINITY, |best| best.bic);
-    let is_blocking = |fit: &Fit| theory(fit).kind.penalty != Penalty::None;
-    for fit in fits.iter_mut().filter(|fit| fit.bic < best + NEAR_ENOUGH && is_blocking(fit)) {
+    for fit in fits.iter_mut().filter(|fit| fit.bic < best + NEAR_ENOUGH && theory(fit).kind.blocks()) {
         polish::centre(fit, events);
     }
     fits

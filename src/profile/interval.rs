@@ -4,7 +4,7 @@ use super::events::Events;
 use super::fit::Fit;
 use super::log::Log;
 use super::score::{Terms, score};
-use super::theory::{Hypothesis, Penalty, Theory};
+use super::theory::{Hypothesis, Theory};
 
 /// The values of a parameter that the data allow.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,7 +33,7 @@ pub(super) enum Length {
 impl Length {
     /// Those that a limiter has.
     pub(super) fn all(theory: &Theory) -> &'static [Self] {
-        if theory.kind.penalty == Penalty::None { &[Self::Time] } else { &[Self::Time, Self::Block] }
+        if theory.kind.blocks() { &[Self::Time, Self::Block] } else { &[Self::Time] }
     }
 
     pub(super) fn of(self, theory: &Theory) -> f64 {

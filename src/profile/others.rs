@@ -12,6 +12,8 @@ mod search;
 mod sliding;
 mod windows;
 
+use std::time::Duration;
+
 use super::clues::real;
 use super::events::{Event, Events};
 use super::figures::Estimate;
@@ -63,7 +65,8 @@ const TOO_SURE: f64 = 3.0;
 /// What explains the events if somebody else uses the key at the same time; `None` where nothing does. A kind leads clearly
 /// if Schwarz's criterion says so by as much as that.
 pub(super) fn explain(events: &Events, clear: f64) -> Option<Shared> {
-    let events = &events.first(MOST);
+    // What others send explains more than any stall would.
+    let events = &events.first(MOST).forgiving(Duration::ZERO);
     let fits = search::search(events).into_iter().map(|(crowded, found)| (crowded, fit_of(&crowded, &found, events)));
     let allowed = rivals::allowed(events);
     let open = OPEN * rivals::coin(events);

@@ -5,7 +5,7 @@ use super::fit::{Fit, describe};
 use super::guess::spaced;
 use super::interval::Length;
 use super::search::{Free, Search, apart};
-use super::theory::{Penalty, Theory};
+use super::theory::Theory;
 
 /// Requests by which a search may end beside the limit, where the other parameters make up for most of it.
 const LIMITS: [i32; 4] = [-2, -1, 1, 2];
@@ -25,8 +25,8 @@ const CHAINS: [f64; 4] = [0.5, 2.0, 1.0 / 3.0, 3.0];
 const STEPS: [(f64, u32); 2] = [(0.01, 2), (0.002, 4)];
 const ASIDE: i32 = 4;
 
-/// A length is vague if one of these times it explains as much, but for so little of the log-likelihood.
-const VAGUE: [f64; 2] = [0.995, 1.005];
+/// A length may be anything if one of these times it explains as much, but for so little of the log-likelihood.
+const BESIDE: [f64; 2] = [0.995, 1.005];
 const FLAT: f64 = 0.5;
 
 /// Requests that came together and count as one where many are looked at.
@@ -42,11 +42,11 @@ pub(super) fn polish(best: &mut Fit, events: &Events) {
     let search = Search { events, floor: f64::NEG_INFINITY };
     let limits = LIMITS.into_iter().filter_map(|off| theory.limit.checked_add_signed(off));
     refine(best, &search, limits.filter(|limit| *limit > 0).map(|limit| Theory { limit, ..theory }));
-    if best.surprises > 0 {
+    if best.odd() > 0 {
         // Only what lies on a narrow plateau explains everything, and no slope around it leads there.
         refine(best, &search, likeliest(&search, &lengths(best, Length::Time, CLOSE), CLOSE.2).into_iter());
     }
-    if theory.kind.penalty == Penalty::None {
+    if !theory.kind.blocks() {
         return;
     }
     // Of many that come at once each would speak against parameters that are off by a little.
@@ -57,13 +57,13 @@ pub(super) fn polish(best: &mut Fit, events: &Events) {
         let theory = best.hypothesis.tiers[0];
         refine(best, &search, likeliest(&coarse, &lattice(&theory, step), level).into_iter());
     }
-    if best.surprises > 0 {
+    if best.odd() > 0 {
         // A chain of blocks looks like one that is longer, and a long one like a chain.
         let theory = best.hypothesis.tiers[0];
         let chains = CHAINS.map(|factor| Theory { penalty: theory.penalty * factor, ..theory });
         refine(best, &search, chains.into_iter());
     }
-    if best.surprises > 0 {
+    if best.odd() > 0 {
         look_around(best, events);
     }
 }
@@ -89,8 +89,8 @@ pub(super) fn centre(fit: &mut Fit, events: &Events) {
             other.tiers[0] = length.with(theory, by);
             describe(other, events)
         };
-        let is_as_good = |other: &Fit| other.log_likelihood > fit.log_likelihood - FLAT;
-        let is_vague = VAGUE.iter().any(|share| is_as_good(&with(length.of(&theory) * share)));
+        let is_as_good = |other: &Fit| other.log_likelihood > fit.log_likelihood - FLAT && other.odd() <= fit.odd();
+        let is_vague = BESIDE.iter().any(|share| is_as_good(&with(length.of(&theory) * share)));
         let centred = is_vague.then(|| with(fit.length(events, *length).middle()));
         if let Some(centred) = centred.filter(is_as_good) {
             *fit = centred;
@@ -109,7 +109,7 @@ fn lengths(fit: &Fit, length: Length, (factor, count, _): (f64, u32, u32)) -> Ve
 /// search, so each is looked at as it is, too.
 fn refine(best: &mut Fit, search: &Search, starts: impl Iterator<Item = Theory>) {
     let ways = |theory| [search.judged(theory), search.refine(theory, Free::ButLimit)];
-    for found in starts.flat_map(ways).flatten() {
+    for found in search.own(starts.collect()).into_iter().flat_map(ways).flatten() {
         if found.log_likelihood > best.log_likelihood {
             *best = found;
         }

@@ -51,7 +51,7 @@ const TESTS: u32 = 3;
 /// A lead in Schwarz's criterion that is clear.
 const CLEAR: f64 = 10.0;
 
-/// So often more is sent where nothing explains what was seen, before a stall is thought of.
+/// A stall is thought of once more was sent so often because nothing explained what was seen, or too vaguely.
 const FORGIVING: u32 = 2;
 
 /// So long at least the last answers are waited for.
@@ -271,7 +271,7 @@ impl Profiler {
     fn advance(&mut self, now: Duration) {
         let mut events = queue::events_of(&self.log, self.fits.first().map(|fit| &fit.hypothesis));
         if self.explored >= FORGIVING {
-            events.stall = STALL;
+            events = events.forgiving(STALL);
         }
         let terms = self.terms(&events, now);
         let stage = match std::mem::replace(&mut self.stage, Stage::Over) {
@@ -301,13 +301,12 @@ impl Profiler {
             }
             Stage::Verifying(verification) => {
                 self.take_test(&verification);
-                if self.finding.verdict == Verdict::Identified {
-                    events.stall = STALL;
-                }
                 if self.answer.is_some() {
                     return self.conclude();
                 }
-                self.learn_from_test(&events);
+                // Whoever predicts what is admitted is not refuted by a stall.
+                let holds = self.finding.verdict == Verdict::Identified;
+                self.learn_from_test(&events.forgiving(if holds { STALL } else { events.stall }));
                 self.tests += 1;
                 if self.finding.verdict == Verdict::NotConfirmed && self.tests < TESTS {
                     return self.judge(&events, now, terms);

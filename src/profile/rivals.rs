@@ -4,6 +4,7 @@ use super::clues::real;
 use super::events::Events;
 use super::finding::Unrefused;
 use super::fit::{Fit, is_in_flight};
+use super::interval::Length;
 use super::log::{Answer, Log};
 use super::queue;
 use super::theory::{Family, Hypothesis, Kind, Penalty};
@@ -12,17 +13,17 @@ use super::theory::{Family, Hypothesis, Kind, Penalty};
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Quarrel {
     hypotheses: [Hypothesis; 2],
-    /// Whether they are of one kind and differ in their numbers only.
-    is_within: bool,
+    /// In which length they differ where they are of one kind.
+    within: Option<Length>,
 }
 
 impl Quarrel {
     pub(super) fn between(one: &Fit, other: &Fit) -> Self {
-        Self { hypotheses: [one.hypothesis.clone(), other.hypothesis.clone()], is_within: false }
+        Self { hypotheses: [one.hypothesis.clone(), other.hypothesis.clone()], within: None }
     }
 
-    pub(super) fn within(low: Hypothesis, high: Hypothesis) -> Self {
-        Self { hypotheses: [low, high], is_within: true }
+    pub(super) fn within(length: Length, low: Hypothesis, high: Hypothesis) -> Self {
+        Self { hypotheses: [low, high], within: Some(length) }
     }
 
     pub(super) fn hypotheses(&self) -> [&Hypothesis; 2] {
@@ -35,15 +36,15 @@ impl Quarrel {
 
     /// How often it is worth trying to settle.
     pub(super) fn tries(&self) -> usize {
-        if self.is_within { 8 } else { 4 }
+        if self.within.is_some() { 8 } else { 4 }
     }
 
-    /// Whether another quarrel is between the same kinds.
+    /// Whether another quarrel is between the same kinds, and about the same length.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let (mut one, mut two) = (self.kinds(), other.kinds());
         one.sort_unstable();
         two.sort_unstable();
-        self.is_within == other.is_within && one == two
+        self.within == other.within && one == two
     }
 }
 

@@ -290,9 +290,16 @@ pub(super) fn replayed_until(events: &Events, hypothesis: &Hypothesis, end: Dura
 }
 
 /// A replay of those events that are wanted.
-pub(super) fn replayed_with(events: &Events, hypothesis: &Hypothesis, is_wanted: impl Fn(&Event) -> bool) -> Replay {
+pub(super) fn replayed_with(
+    events: &Events,
+    hypothesis: &Hypothesis,
+    mut is_wanted: impl FnMut(&Event) -> bool,
+) -> Replay {
     let mut replay = Replay::new(hypothesis);
-    for event in events.list.iter().filter(|event| is_wanted(event)) {
+    for event in &events.list {
+        if !is_wanted(event) {
+            continue;
+        }
         let request = Request { at: event.at, done: event.done, count: event.count, slack: event.sigma * SLACK };
         step(&mut replay, event, request, hypothesis.lost_arrive);
     }

@@ -121,6 +121,12 @@ impl Kind {
         matches!(self.family, Family::TokenBucket | Family::TickingBucket | Family::LeakyQueue)
     }
 
+    /// Whether everything is refused for a while after a refusal.
+    #[must_use]
+    pub fn blocks(self) -> bool {
+        self.penalty != Penalty::None
+    }
+
     /// Whether it estimates a sliding window from counters.
     #[must_use]
     pub fn is_counter(self) -> bool {

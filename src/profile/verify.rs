@@ -320,10 +320,13 @@ fn at_times(hypothesis: &Hypothesis, (measured, sigma): (&[Measured], f64), end:
     for (n, theory) in hypothesis.tiers.iter_mut().enumerate() {
         let interval = measured.get(n).map_or((theory.time, theory.time), |one| (one.time.low, one.time.high));
         let unsure = if theory.kind.is_bucket() { 0.0 } else { sigma * ARRIVALS };
+        let block = measured.get(n).and_then(|one| one.block);
         if end < 0.0 {
             theory.time = interval.0 - unsure;
+            theory.penalty = block.map_or(theory.penalty, |block| block.low);
         } else if end > 0.0 {
             theory.time = interval.1 + unsure;
+            theory.penalty = block.map_or(theory.penalty, |block| block.high);
         }
     }
     hypothesis

@@ -184,6 +184,7 @@ fn items(profile: &Profile) -> Vec<(&'static str, String)> {
         if figures.len() > 1 {
             items.push(("sustainable", finding.sustainable().map_or_else(|| UNKNOWN.to_owned(), limiter::rate_of)));
         }
+        items.extend(finding.best.as_ref().and_then(stalled).map(|stalled| ("stalled", stalled)));
         items.push((
             "burst",
             finding
@@ -192,7 +193,6 @@ fn items(profile: &Profile) -> Vec<(&'static str, String)> {
         ));
     }
     items.extend(shared::figures(finding));
-    items.extend(finding.best.as_ref().and_then(stalled).map(|stalled| ("stalled", stalled)));
     if !finding.stands() {
         items.extend(paces(&profile.log).iter().map(|held| ("pace", held_at(held))));
     }
@@ -225,8 +225,9 @@ fn closest(fit: &Fit) -> String {
 /// What the best explanation takes for the doing of something that stood still for a moment.
 fn stalled(fit: &Fit) -> Option<String> {
     let outcomes = plural(fit.stalled, "outcome");
+    let fit_it = if fit.stalled == 1 { "fits" } else { "fit" };
     let when = format!("if decided at most {} earlier or later: a stall", duration(STALL));
-    (fit.stalled > 0).then(|| format!("{outcomes} fit only {when}"))
+    (fit.stalled > 0).then(|| format!("{outcomes} {fit_it} only {when}"))
 }
 
 /// What was predicted and what came of it: of the latest test, and of those before it, whose failure was evidence for

@@ -45,6 +45,8 @@ pub struct Tier {
     pub limit: u32,
     /// Seconds of a window; for buckets and queues those in which one request is regained; 0 for concurrency.
     pub time: f64,
+    /// Seconds for which a refusal blocks; 0 where it does not.
+    pub block: f64,
 }
 
 /// What a limiter runs in.
@@ -75,7 +77,7 @@ const BUCKET: &str = "token bucket";
 const TICKING: &str = "token bucket with clock ticks";
 
 const fn tier(kind: &'static str, limit: u32, time: f64) -> Tier {
-    Tier { kind, limit, time }
+    Tier { kind, limit, time, block: 0.0 }
 }
 
 const fn foreign(name: &'static str, configured: &'static str, program: Program) -> Foreign {
@@ -151,11 +153,8 @@ pub const LIMITERS: [Foreign; 16] = [
     .is(&[tier("sliding counter from the first request, refused requests count", 20, 3.0)]),
     foreign("express-rate-limit", "express-rate-limit 15 per 3 s", Program::Node).is(&[tier(WINDOW, 15, 3.0)]),
     foreign("flexible", "rate-limiter-flexible 10 per 2 s", Program::Node).is(&[tier(WINDOW, 10, 2.0)]),
-    foreign("flexible-block", "rate-limiter-flexible 10 per 2 s, `blockDuration` 5", Program::Node).is(&[tier(
-        "fixed window from the first request, block after a refusal",
-        10,
-        2.0,
-    )]),
+    foreign("flexible-block", "rate-limiter-flexible 10 per 2 s, `blockDuration` 5", Program::Node)
+        .is(&[Tier { block: 5.0, ..tier("fixed window from the first request, block after a refusal", 10, 2.0) }]),
     foreign("limits-fixed", "`limits` fixed window, 12 per 3 s", Program::Python).is(&[tier(WINDOW, 12, 3.0)]),
     foreign("limits-moving", "`limits` moving window, 12 per 3 s", Program::Python).is(&[tier("sliding log", 12, 3.0)]),
     foreign("limits-counter", "`limits` sliding window counter, 12 per 3 s", Program::Python)

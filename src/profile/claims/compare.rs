@@ -117,9 +117,14 @@ impl Group<'_> {
             if let (Fact::RetryAfter(wait), Some(moment), true) = (*fact, moments.of_note(note), note.is_refused)
                 && let Some(rest) = moment.wait().filter(|_| !moment.said.is_admitted())
             {
+                let lacks = rest - wait - moment.slack();
+                if lacks > 0.0 && lacks <= unsure {
+                    // Too short by no more than is known of the limiter.
+                    continue;
+                }
                 named.push(wait);
                 needed.push(rest);
-                if wait + moment.slack() + unsure >= rest {
+                if lacks <= 0.0 {
                     over.push((wait - rest).max(0.0));
                 } else {
                     under = under.max(rest - wait);

@@ -30,7 +30,7 @@ pub(super) struct Document {
     safe_burst: Option<u32>,
     /// Outcomes that the best explanation makes all but impossible.
     surprises: Option<usize>,
-    /// Outcomes that would be among these if nothing had stood still for a moment.
+    /// Outcomes that would be among these but for a stall.
     stalled: Option<usize>,
     fits: Vec<Candidate>,
     scope: Vec<Scope>,

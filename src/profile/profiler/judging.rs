@@ -12,7 +12,7 @@ use super::super::others::{self, Shared};
 use super::super::rivals::{self, Quarrel};
 use super::super::schedules::{self, Pair, Schedule, Terms};
 use super::super::score::replayed;
-use super::super::theory::{Hypothesis, Penalty, Theory, seconds};
+use super::super::theory::{Hypothesis, Theory, seconds};
 use super::super::tiers;
 use super::{CLEAR, Profiler, Stage};
 
@@ -28,7 +28,7 @@ const PART_FOR_ANOTHER: u32 = 5;
 const INSIDE: [f64; 2] = [0.25, 0.05];
 
 /// The length of a block is known well enough within this share of it.
-const BLOCK: f64 = 0.005;
+const BLOCK_PRECISION: f64 = 0.005;
 
 /// A time that is known no better than by this share is no answer to be tested yet.
 const VAGUE: f64 = 0.1;
@@ -91,7 +91,8 @@ impl Profiler {
             self.finding.verdict = Verdict::Equivalent(kinds);
             return self.conclude();
         }
-        let is_vague = |one: &Measured| one.time.high - one.time.low > VAGUE * one.time.high;
+        let is_wide = |length: Interval| length.high - length.low > VAGUE * length.high;
+        let is_vague = |one: &Measured| is_wide(one.time) || one.block.is_some_and(is_wide);
         if best.hypothesis.tiers[0].rate().is_some()
             && self.finding.tiers.iter().any(is_vague)
             && let Some(legs) = self.explore(terms)
@@ -154,7 +155,7 @@ impl Profiler {
         }
         best.hypothesis.tiers[0].rate()?;
         if let Some(shorter) = shorter_window(&best, &around) {
-            let quarrel = Quarrel::within(shorter, best.hypothesis.clone());
+            let quarrel = Quarrel::within(Length::Time, shorter, best.hypothesis.clone());
             if let Some(schedule) = self.settle(&quarrel, events, (now, terms)) {
                 return Some((quarrel, schedule));
             }
@@ -165,7 +166,7 @@ impl Profiler {
             return None;
         }
         Length::all(&best.hypothesis.tiers[0]).iter().find_map(|length| {
-            let precision = if *length == Length::Block { BLOCK } else { self.plan.precision };
+            let precision = if *length == Length::Block { BLOCK_PRECISION } else { self.plan.precision };
             let [low, high] = sharp.ends(&sharper, *length);
             let width = length.of(&high.tiers[0]) - length.of(&low.tiers[0]);
             if width <= precision * length.of(&best.hypothesis.tiers[0]) {
@@ -174,7 +175,7 @@ impl Profiler {
             // Whoever polls a bucket for long enough sees its rate: only windows have a single edge to be missed.
             let shares = if best.hypothesis.tiers[0].kind.is_bucket() { &INSIDE[1..] } else { &INSIDE };
             shares.iter().find_map(|share| {
-                let quarrel = Quarrel::within(low.towards(&high, *share), high.towards(&low, *share));
+                let quarrel = Quarrel::within(*length, low.towards(&high, *share), high.towards(&low, *share));
                 let schedule = self.settle(&quarrel, events, (now, terms))?;
                 Some((quarrel, schedule))
             })
@@ -251,7 +252,7 @@ fn shorter_window(best: &Fit, events: &Events) -> Option<Hypothesis> {
     let [theory] = best.hypothesis.tiers[..] else {
         return None;
     };
-    if theory.kind.penalty == Penalty::None || theory.kind.is_bucket() {
+    if !theory.kind.blocks() || theory.kind.is_bucket() {
         return None;
     }
     let (count, part) = SHORTER;
@@ -270,7 +271,7 @@ fn measured(fit: &Fit, events: &Events) -> Measured {
     let times = if theory.kind.begins_with_a_request() { edges(&sharper) } else { span / theory.time };
     let shared = 1.5 * sharper.sigma / times.max(1.0).sqrt();
     let time = Interval { low: low - shared, high: high + shared };
-    let block = Length::all(&theory).contains(&Length::Block).then(|| {
+    let block = theory.kind.blocks().then(|| {
         let Interval { low, high } = sharp.length(&sharper, Length::Block);
         // It begins with a refusal, whose arrival is as unsure as any other.
         let unsure = 1.5 * sharper.sigma;
