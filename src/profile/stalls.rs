@@ -22,10 +22,13 @@ const SHIFTS: [f64; 3] = [0.25, 0.5, 1.0];
 const REQUESTS: f64 = 300.0;
 
 /// Of the outcomes that surprise a hypothesis, how many would not if their requests had been decided a moment earlier or
-/// later; none where there were more such moments than chance brings.
+/// later; none where there were more such moments than chance brings, and none of two limiters: with so many parameters, and
+/// a stall, a wrong pair explains what the right one does.
 pub(super) fn explained(events: &Events, hypothesis: &Hypothesis, surprises: &[Surprise]) -> usize {
-    let least = hypothesis.tiers.iter().map(changes_in).fold(f64::INFINITY, f64::min) * PART;
-    let reach = events.stall.min(Duration::try_from_secs_f64(least).unwrap_or(events.stall));
+    let [theory] = hypothesis.tiers[..] else {
+        return 0;
+    };
+    let reach = events.stall.min(Duration::try_from_secs_f64(changes_in(&theory) * PART).unwrap_or(events.stall));
     if reach.is_zero() || real(moments(surprises, reach)) > 1.0 + real(events.requests()) / REQUESTS {
         return 0;
     }
@@ -49,24 +52,24 @@ fn moments(surprises: &[Surprise], length: Duration) -> usize {
 
 /// Whether a surprise is none if the limiter decided it up to so much earlier or later.
 fn is_late_or_early(events: &Events, hypothesis: &Hypothesis, surprise: &Surprise, reach: Duration) -> bool {
-    let is_usual = |replay: &mut Replay, at: Duration| {
+    let is_usual = |mut replay: Replay, at: Duration| {
         let margin = replay.margin(at);
         !is_surprise(admission(if surprise.admitted { margin } else { -margin }, surprise.sigma))
     };
     let mut is_own = true;
-    let mut before = replayed_with(events, hypothesis, |event| {
+    let before = replayed_with(events, hypothesis, |event| {
         let is_it = event.at == surprise.at && event.admitted == Some(surprise.admitted);
         event.at <= surprise.at && !(is_it && std::mem::take(&mut is_own))
     });
     SHIFTS.iter().any(|shift| {
         let by = reach.mul_f64(*shift);
-        let (early, late) = (surprise.at.saturating_sub(by), surprise.at + by);
-        if is_usual(&mut before.clone(), early) || is_usual(&mut before, late) {
-            return true;
+        if surprise.admitted {
+            return is_usual(before.clone(), surprise.at + by);
         }
         // A refusal may have been decided before what was admitted meanwhile. An admission may not: whatever is admitted
         // beyond a limit would then have come first.
-        !surprise.admitted && is_usual(&mut replayed_with(events, hypothesis, |event| event.at < early), early)
+        let early = surprise.at.saturating_sub(by);
+        is_usual(before.clone(), early) || is_usual(replayed_with(events, hypothesis, |event| event.at < early), early)
     })
 }
 
