@@ -105,11 +105,10 @@ fn lengths(fit: &Fit, length: Length, (factor, count, _): (f64, u32, u32)) -> Ve
     spaced(middle / factor, middle * factor, count).map(|other| length.with(theory, other)).collect()
 }
 
-/// The best fit from any of these on, if it is better. What a narrow plateau explains is lost on the first steps of a
-/// search, so each is looked at as it is, too.
+/// The best fit from any of these on, if it is better.
 fn refine(best: &mut Fit, search: &Search, starts: impl Iterator<Item = Theory>) {
-    let ways = |theory| [search.judged(theory), search.refine(theory, Free::ButLimit)];
-    for found in search.own(starts.collect()).into_iter().flat_map(ways).flatten() {
+    let starts = search.own(starts.collect()).into_iter();
+    for found in starts.filter_map(|theory| search.refine(theory, Free::ButLimit)) {
         if found.log_likelihood > best.log_likelihood {
             *best = found;
         }

@@ -125,9 +125,12 @@ impl Search<'_> {
         Some(theory)
     }
 
-    /// The fit with the best parameters near these; `None` where they are hopeless.
+    /// The fit with the best parameters near these; `None` where they are hopeless. A search on arrivals that are taken to be
+    /// less sure than they are may leave what was found before, and not find back.
     pub(super) fn refine(&self, start: Theory, free: Free) -> Option<Fit> {
-        self.judged(self.descend(start, NEAR, free)?)
+        let found = self.descend(start, NEAR, free).and_then(|theory| self.judged(theory));
+        let ways = [found, self.judged(start)].into_iter().flatten();
+        ways.max_by(|one, other| one.log_likelihood.total_cmp(&other.log_likelihood))
     }
 
     /// The fit with these parameters as they are; `None` where they are hopeless.
