@@ -11,6 +11,7 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -72,9 +73,21 @@ impl Authority {
     }
 }
 
-/// A port on which nobody listens.
+/// A port on which nobody listens, and none that the system gives to outgoing connections: whoever tries to connect to one
+/// of those until somebody listens may reach himself, or find that another connection took it meanwhile.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    /// Below what Linux gives to outgoing connections.
+    const PORTS: std::ops::Range<u32> = 10_240..32_000;
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Programs that run at the same time begin at different ports.
+        let tried = std::process::id().wrapping_mul(101).wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + tried % (PORTS.end - PORTS.start);
+        let port = u16::try_from(port).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A child that listens on a port; killed when dropped.
