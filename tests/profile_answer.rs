@@ -53,7 +53,7 @@ fn found(verdict: Verdict, tiers: &[Theory]) -> Finding {
     let around = |length: f64| Interval { low: length * 0.999_7, high: length * 1.000_3 };
     let within = |theory: &Theory| Measured {
         time: around(theory.time),
-        block: (theory.kind.penalty != Penalty::None).then(|| around(theory.penalty)),
+        block: theory.kind.blocks().then(|| around(theory.penalty)),
         limits: (theory.limit, theory.limit),
     };
     Finding { verdict, best: Some(fit(tiers, 0)), tiers: tiers.iter().map(within).collect(), ..nothing() }
@@ -316,7 +316,7 @@ proptest! {
         let theories: Vec<_> = tiers.iter().map(|(theory, ..)| *theory).collect();
         let measured = tiers.iter().map(|(theory, low, high, more)| Measured {
             time: Interval { low: *low, high: *high },
-            block: (theory.kind.penalty != Penalty::None).then_some(Interval { low: *low, high: *high }),
+            block: theory.kind.blocks().then_some(Interval { low: *low, high: *high }),
             limits: (theory.limit, theory.limit + more),
         });
         let finding = Finding {
